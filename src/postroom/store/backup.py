@@ -1,0 +1,84 @@
+"""Putting a backup in the place of a store."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import apsw
+
+from .clock import Clock, SystemClock
+from .errors import StoreUnavailable
+from .sqlite import opening
+from .sqlite.engine import unavailable
+from .urls import store_path
+
+
+def restore(source: Path, target_url: str, *, force: bool, clock: Clock | None = None) -> int:
+    """Make a copy of ``source`` the store at ``target_url``; answers its new epoch.
+
+    Every fence of before the backup is dead afterwards. The file is complete and synced before it
+    takes its name, so a crash leaves the old store or the new one. Refuses a target that exists
+    unless ``force``, and always one that another process has open.
+    """
+    target = store_path(target_url)
+    if not source.is_file():
+        raise StoreUnavailable(f"no backup at {source}", "it does not exist", "name a file made by: postroom backup")
+    if target.exists():
+        if not force:
+            raise StoreUnavailable(f"{target} exists", "a store is there already", "use --force to replace it")
+        _check_unused(target)
+    part = target.with_name(target.name + ".restoring")
+    part.unlink(missing_ok=True)
+    opening.create_file(part)
+    epoch = _copy(source, part, clock or SystemClock())
+    for suffix in ("-wal", "-shm"):
+        target.with_name(target.name + suffix).unlink(missing_ok=True)
+    os.replace(part, target)
+    directory = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+    return epoch
+
+
+def _copy(source: Path, part: Path, clock: Clock) -> int:
+    try:
+        old = apsw.Connection(str(source), flags=apsw.SQLITE_OPEN_READONLY)
+        new = opening.connect(str(part))
+        with new.backup("main", old, "main") as copying:
+            while not copying.done:
+                copying.step(1000)
+        old.close()
+        new.pragma("journal_mode", "delete")
+        new.pragma("synchronous", "FULL")
+        if new.pragma("application_id") != opening.APPLICATION_ID:
+            raise StoreUnavailable(f"{source} is not a postroom backup", "it is another program's file", "")
+        opening.migrate(new, clock)
+        new.execute("BEGIN IMMEDIATE")
+        epoch = opening.raise_epoch(new, clock.now().wall)
+        new.execute("UPDATE store SET boot_id = ''")
+        new.execute("COMMIT")
+        new.close()
+    except apsw.Error as error:
+        part.unlink(missing_ok=True)
+        raise unavailable(error) from error
+    return epoch
+
+
+def _check_unused(target: Path) -> None:
+    """Nobody may have the store open: an exclusive lock on it must be possible."""
+    try:
+        conn = apsw.Connection(str(target), flags=apsw.SQLITE_OPEN_READWRITE)
+        conn.set_busy_timeout(0)
+        conn.pragma("locking_mode", "exclusive")
+        conn.execute("BEGIN EXCLUSIVE")
+        conn.execute("ROLLBACK")
+        conn.close()
+    except apsw.BusyError as error:
+        raise StoreUnavailable(f"{target} is in use", "another process has it open", "stop that first") from error
+    except apsw.NotADBError:
+        return
+    except apsw.Error as error:
+        raise unavailable(error) from error

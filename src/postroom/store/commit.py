@@ -1,0 +1,260 @@
+"""Group commit: the operations of many tasks become one transaction.
+
+One task owns the writing side of a store. It takes what has gathered, executes the statements on
+the event loop (a worker thread would fight it for the interpreter at every row) and commits:
+right here when the batch is small and the disk is quick, in a thread otherwise, so that the loop
+goes on preparing the next batch while the disk works.
+
+What a caller may rely on:
+
+* an operation whose answer was delivered is durable;
+* an operation cancelled before its batch began never happens; later its outcome is unknown to the
+  caller, and a settlement is shielded, so that its answer always arrives;
+* an error of the storage is given to every operation of its batch.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from random import Random
+
+import trio
+
+from .errors import OutcomeUnknown, PostroomError, StoreBusy, StoreUnavailable
+from .events import BatchCommitted, CommitFailed, ignore
+from .port import Store
+from .records import Answer, Operation, Result, Settle
+
+MAX_BATCH = 1000
+"""Operations in one transaction at most: bounds how long others wait for the lock."""
+
+INLINE_OPERATIONS = 8
+INLINE_SECONDS = 0.001
+"""A batch up to this size is committed on the loop while commits take less than this."""
+
+HOLD_SECONDS = 0.020
+YIELD_SECONDS = 0.001
+"""The write lock has no queue. After 20 ms of back-to-back commits it is left alone for 1 ms, so
+that a process that naps between tries gets its turn."""
+
+BUSY_SECONDS = 5.0
+FIRST_NAP, LONGEST_NAP = 0.0003, 0.005
+
+
+class _Entry:
+    """One operation on its way, and whom to tell."""
+
+    __slots__ = ("done", "operation", "started")
+
+    def __init__(self, operation: Operation, done: Callable[[Answer], None]) -> None:
+        self.operation = operation
+        self.done = done
+        self.started = False
+
+
+class GroupCommit:
+    """The committing side of one store, for one trio program."""
+
+    def __init__(
+        self, store: Store, *, observer: Callable[[object], None] = ignore, rng: Random | None = None
+    ) -> None:
+        self.store = store
+        self._observer = observer
+        self._rng = rng or Random(0)
+        self._waiting: deque[_Entry] = deque()
+        self._sleeper: trio.lowlevel.Task | None = None
+        self._commit_seconds = 0.0
+        self._last_size = 0
+        self._held_since = 0.0
+        self._closed: StoreUnavailable | None = None
+        self._suspect = False
+        self.on_rung: Callable[[set[str]], None] = ignore
+
+    # Callers
+
+    async def submit(self, operation: Operation) -> Result:
+        """Have one operation committed; raises the ``PostroomError`` that answers it.
+
+        Cancelled while it waits for its batch, the operation never happens. Cancelled later, a
+        settlement still waits for its answer and anything else has an unknown outcome.
+        """
+        answer = (await self._wait([operation]))[0]
+        if isinstance(answer, PostroomError):
+            raise answer
+        return answer
+
+    async def submit_many(self, operations: Sequence[Operation]) -> list[Answer]:
+        """Have operations committed, in one transaction or several; errors are among the answers.
+
+        Cancellation is that of ``submit``, for those whose batch has not begun.
+        """
+        if not operations:
+            await trio.lowlevel.checkpoint()
+            return []
+        return await self._wait(operations)
+
+    def submit_nowait(self, operation: Operation, done: Callable[[Answer], None]) -> None:
+        """Queue an operation; ``done`` gets its answer on the event loop and must not raise or block."""
+        if self._closed is not None:
+            done(self._closed)
+            return
+        self._waiting.append(_Entry(operation, done))
+        self._wake()
+
+    async def _wait(self, operations: Sequence[Operation]) -> list[Answer]:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._closed is not None:
+            raise self._closed
+        task = trio.lowlevel.current_task()
+        answers: list[Answer | None] = [None] * len(operations)
+        missing = len(operations)
+        cancelled = False
+
+        def answer_to(n: int) -> Callable[[Answer], None]:
+            def done(answer: Answer) -> None:
+                nonlocal missing
+                answers[n] = answer
+                missing -= 1
+                if not missing and not cancelled:
+                    trio.lowlevel.reschedule(task)
+
+            return done
+
+        entries = [_Entry(operation, answer_to(n)) for n, operation in enumerate(operations)]
+        self._waiting.extend(entries)
+        self._wake()
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            nonlocal cancelled
+            if any(entry.started and type(entry.operation) is Settle for entry in entries):
+                return trio.lowlevel.Abort.FAILED
+            for entry in entries:
+                if not entry.started:
+                    self._waiting.remove(entry)
+            cancelled = True
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+        return [answer for answer in answers if answer is not None]
+
+    def _wake(self) -> None:
+        if self._sleeper is not None:
+            sleeper, self._sleeper = self._sleeper, None
+            trio.lowlevel.reschedule(sleeper)
+
+    # The committing task
+
+    async def run(
+        self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Commit until cancelled. What waits then is answered ``StoreUnavailable``: it never happened."""
+        task_status.started()
+        try:
+            while True:
+                await self._gather()
+                await self._commit(self._take())
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        self._closed = StoreUnavailable("the store is closed", "its program is shutting down", "")
+        while self._waiting:
+            self._waiting.popleft().done(self._closed)
+
+    async def _gather(self) -> None:
+        """Wait until there is work. Under load, let one more round of tasks add theirs."""
+        if not self._waiting:
+            self._held_since = 0.0
+
+            def abort(_: object) -> trio.lowlevel.Abort:
+                self._sleeper = None
+                return trio.lowlevel.Abort.SUCCEEDED
+
+            self._sleeper = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(abort)
+        else:
+            await trio.lowlevel.checkpoint()
+        if self._last_size > INLINE_OPERATIONS:
+            await trio.lowlevel.checkpoint()
+
+    def _take(self) -> list[_Entry]:
+        waiting = self._waiting
+        batch = [waiting.popleft() for _ in range(min(len(waiting), MAX_BATCH))]
+        for entry in batch:
+            entry.started = True
+        self._last_size = len(batch)
+        return batch
+
+    async def _commit(self, batch: list[_Entry]) -> None:
+        """One transaction. Shielded: once begun, a batch is brought to its end."""
+        if not batch:
+            return
+        with trio.CancelScope(shield=True):
+            try:
+                answers = await self._transact(batch)
+            except StoreUnavailable as error:
+                self._observer(CommitFailed(str(error)))
+                answers = [error] * len(batch)
+        for entry, answer in zip(batch, answers, strict=True):
+            entry.done(answer)
+        rung = self.store.rung()
+        if rung:
+            self.on_rung(rung)
+        await self._yield_lock()
+
+    async def _transact(self, batch: list[_Entry]) -> list[Answer]:
+        if self._suspect:
+            self.store.reopen()
+            self._suspect = False
+        await self._begin()
+        started = trio.current_time()
+        in_thread = False
+        try:
+            answers = self.store.apply([entry.operation for entry in batch])
+            in_thread = self._wants_thread(len(batch))
+            if in_thread:
+                await trio.to_thread.run_sync(self.store.commit)
+            else:
+                delay = self.store.commit_delay()
+                if delay:
+                    await trio.sleep(delay)
+                self.store.commit()
+        except OutcomeUnknown:
+            self._suspect = True
+            self.store.rollback()
+            raise
+        except BaseException:
+            self.store.rollback()
+            raise
+        seconds = trio.current_time() - started
+        self._commit_seconds += 0.2 * (seconds - self._commit_seconds)
+        self._observer(BatchCommitted(len(batch), seconds, in_thread))
+        return answers
+
+    def _wants_thread(self, size: int) -> bool:
+        quick = size <= INLINE_OPERATIONS and self._commit_seconds < INLINE_SECONDS
+        return self.store.commits_in_thread and not quick
+
+    async def _begin(self) -> None:
+        """Take the write lock, napping while another process has it."""
+        nap, waited = FIRST_NAP, 0.0
+        while True:
+            try:
+                self.store.begin()
+                return
+            except StoreBusy:
+                if waited >= BUSY_SECONDS:
+                    raise
+            pause = nap * (0.5 + self._rng.random())
+            await trio.sleep(pause)
+            waited += pause
+            nap = min(nap * 1.5, LONGEST_NAP)
+
+    async def _yield_lock(self) -> None:
+        now = trio.current_time()
+        if not self._held_since:
+            self._held_since = now
+        elif now - self._held_since > HOLD_SECONDS and self._waiting:
+            await trio.sleep(YIELD_SECONDS)
+            self._held_since = trio.current_time()

@@ -1,0 +1,122 @@
+"""The store port: the one door through which anything becomes durable.
+
+A store is a synchronous object. It changes only inside a transaction that is opened, filled with
+one batch of operations and committed::
+
+    store.begin()                 # takes the write lock or raises StoreBusy at once; never waits
+    answers = store.apply(batch)  # one answer for each operation, in order
+    store.commit()                # durable when this returns; may run in another thread
+
+``GroupCommit`` does this for trio programs, ``transact`` for programs without an event loop.
+Reading never needs the write lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from .clock import Clock
+from .records import (
+    Answer,
+    InboxCounts,
+    Operation,
+    Record,
+    Session,
+    StoredMessage,
+    Term,
+    Verification,
+)
+
+
+class TurnMarks(Protocol):
+    """Which turns of one session have begun and not ended, in a place that survives the process.
+
+    It decides who is charged when a process dies with many messages in hand: only the turns that
+    were running keep the attempt, the ones that merely waited get it back.
+    """
+
+    def begin(self, seq: int) -> int:
+        """Note that the turn of message ``seq`` runs now; returns the slot to give to ``end``."""
+        ...
+
+    def end(self, slot: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Store(Protocol):
+    """What every engine offers. Errors: ``StoreUnavailable`` for storage that does not answer."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def commits_in_thread(self) -> bool:
+        """Whether ``commit`` may block on a device and so belongs in a thread when it is slow."""
+        ...
+
+    def begin(self) -> None:
+        """Open a transaction. Raises ``StoreBusy`` when another process holds the lock."""
+        ...
+
+    def apply(self, batch: Sequence[Operation]) -> list[Answer]:
+        """Apply a batch inside the open transaction; a refused operation fails alone."""
+        ...
+
+    def commit(self) -> None:
+        """Make the batch durable. Any failure is ``OutcomeUnknown``, never "failed"."""
+        ...
+
+    def rollback(self) -> None: ...
+
+    def reopen(self) -> None:
+        """Open the storage anew after ``OutcomeUnknown``: what it then shows is what was kept."""
+        ...
+
+    def rung(self) -> set[str]:
+        """Inboxes that the last committed batch gave claimable mail, for doorbells; then forgets."""
+        ...
+
+    def changed_elsewhere(self) -> bool:
+        """Whether another process may have committed since the last call. Cheap; only a hint."""
+        ...
+
+    def commit_delay(self) -> float:
+        """Seconds that a commit takes in the simulated store; 0.0 for a real one."""
+        ...
+
+    def turn_marks(self, session: int) -> TurnMarks: ...
+
+    def message(self, id: bytes) -> StoredMessage | None:
+        """The message with its history, or None if it is not remembered."""
+        ...
+
+    def peek(
+        self, inbox: str, limit: int, *, state: str | None = None, after: int = 0
+    ) -> list[StoredMessage]:
+        """Messages in claiming order; changes nothing. ``after`` pages by ``seq``."""
+        ...
+
+    def dead(self, inbox: str | None, limit: int) -> list[StoredMessage]: ...
+
+    def counts(self, inbox: str | None = None) -> list[InboxCounts]:
+        """Counts of one inbox (empty if unknown) or of all, by name. The one definition of claimable."""
+        ...
+
+    def records(self, owner: str, kind: str | None = None, key: str | None = None) -> list[Record]: ...
+
+    def sessions(self) -> list[Session]: ...
+
+    def activations(self) -> list[Term]: ...
+
+    def verify(self, *, deep: bool = False) -> Verification: ...
+
+    def backup(self, path: str) -> None:
+        """Write a consistent copy to a new file while others go on working."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,258 @@
+"""The SQLite engine: one connection that writes, one that reads, both on the caller's thread.
+
+Only ``commit`` may run in another thread, and nothing else touches the writing connection while
+it does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import TypeVar
+
+import apsw
+
+from .. import records as r
+from ..clock import Clock, Instant
+from ..errors import OutcomeUnknown, PostroomError, StoreBusy, StoreUnavailable
+from . import claiming, keyed, reading, registry, sending, sessions, settling, timekeeping, upkeep, verifying
+from .leases import Gone
+from .tx import Policy, Tx
+
+T = TypeVar("T")
+
+
+class SqliteEngine:
+    """Everything that speaks SQL. Subclasses say where the data lives and who else may be there."""
+
+    commits_in_thread = True
+
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        write: apsw.Connection,
+        read: apsw.Connection,
+        rng: Random,
+        is_gone: Callable[[str], bool],
+    ) -> None:
+        self.url = url
+        self.clock = clock
+        self.policy = Policy()
+        self._write = write
+        self._read = read
+        self._rng = rng
+        self._gone = Gone(is_gone, self._begun)
+        self._registry = registry.Registry()
+        self._tx: Tx | None = None
+        self._rung: set[str] = set()
+        self._sweep_after = 0
+        self._pid = os.getpid()
+        self._seen = self._version()
+        self._handlers = self._table()
+
+    # Changing
+
+    def begin(self) -> None:
+        """Take the write lock now or raise ``StoreBusy``."""
+        self._check_process()
+        try:
+            self._write.execute("BEGIN IMMEDIATE")
+        except apsw.BusyError as error:
+            raise StoreBusy("the store is busy", "another process is writing", "try again") from error
+        except apsw.Error as error:
+            raise unavailable(error) from error
+        try:
+            self._tx = Tx(self._write, self._registry, self.clock.now(), self._rng, self.policy)
+        except BaseException:
+            self.rollback()
+            raise
+
+    def apply(self, batch: Sequence[r.Operation]) -> list[r.Answer]:
+        """Apply a batch: switches and sessions first, then settlements, sends and claims."""
+        tx = self._tx
+        assert tx is not None, "apply needs a begun transaction"
+        answers: list[r.Answer | None] = [None] * len(batch)
+        settles: list[tuple[int, r.Settle]] = []
+        sends: list[tuple[int, r.Send]] = []
+        claims: list[tuple[int, r.Claim]] = []
+        try:
+            for n, op in enumerate(batch):
+                kind = type(op)
+                if kind is r.Send:
+                    sends.append((n, op))  # type: ignore[arg-type]  # its type was just compared
+                elif kind is r.Settle:
+                    settles.append((n, op))  # type: ignore[arg-type]  # its type was just compared
+                elif kind is r.Claim:
+                    claims.append((n, op))  # type: ignore[arg-type]  # its type was just compared
+                else:
+                    answers[n] = self._handlers[kind](tx, op)
+            if settles:
+                _place(answers, settles, settling.settle(tx, [op for _, op in settles]))
+            if sends:
+                _place(answers, sends, sending.accept(tx, [op for _, op in sends]))
+            for n, claim in claims:
+                answers[n] = claiming.claim(tx, claim, self._gone)
+            sending.send_bounces(tx)
+            tx.close()
+        except apsw.Error as error:
+            raise unavailable(error) from error
+        return [answer for answer in answers if answer is not None]
+
+    def commit(self) -> None:
+        """Make the batch durable; a failure here leaves its outcome unknown."""
+        tx = self._tx
+        assert tx is not None, "commit needs a begun transaction"
+        try:
+            self._write.execute("COMMIT")
+        except apsw.Error as error:
+            raise OutcomeUnknown(
+                "the commit failed", str(error), "repeat the request with the same id"
+            ) from error
+        self._tx = None
+        self._rung |= tx.rung
+
+    def rollback(self) -> None:
+        """Undo the open transaction, if one is open."""
+        self._tx = None
+        self._registry.forget()
+        if self._write.in_transaction:
+            self._write.execute("ROLLBACK")
+
+    def rung(self) -> set[str]:
+        rung, self._rung = self._rung, set()
+        return rung
+
+    # Reading
+
+    def changed_elsewhere(self) -> bool:
+        version = self._version()
+        changed = version != self._seen
+        self._seen = version
+        return changed
+
+    def commit_delay(self) -> float:
+        return 0.0
+
+    def message(self, id: bytes) -> r.StoredMessage | None:
+        return self._look(lambda conn, now: reading.message(conn, now, id))
+
+    def peek(
+        self, inbox: str, limit: int, *, state: str | None = None, after: int = 0
+    ) -> list[r.StoredMessage]:
+        return self._look(lambda conn, now: reading.peek(conn, now, inbox, limit, state, after))
+
+    def dead(self, inbox: str | None, limit: int) -> list[r.StoredMessage]:
+        return self._look(lambda conn, now: reading.dead(conn, now, inbox, limit))
+
+    def counts(self, inbox: str | None = None) -> list[r.InboxCounts]:
+        return self._look(lambda conn, now: reading.counts(conn, now, inbox))
+
+    def records(self, owner: str, kind: str | None = None, key: str | None = None) -> list[r.Record]:
+        return self._look(lambda conn, _: reading.records(conn, owner, kind, key))
+
+    def sessions(self) -> list[r.Session]:
+        return self._look(lambda conn, _: reading.sessions(conn))
+
+    def activations(self) -> list[r.Term]:
+        return self._look(lambda conn, _: reading.activations(conn))
+
+    def verify(self, *, deep: bool = False) -> r.Verification:
+        return self._look(lambda conn, _: verifying.verify(conn, deep=deep))
+
+    def backup(self, path: str) -> None:
+        """Copy the store, as of one moment, into a new file."""
+        target = apsw.Connection(path)
+        try:
+            with target.backup("main", self._read, "main") as copying:
+                while not copying.done:
+                    copying.step(1000)
+            target.pragma("journal_mode", "delete")
+        except apsw.Error as error:
+            raise unavailable(error) from error
+        finally:
+            target.close()
+
+    def close(self) -> None:
+        """Let go of the file. What was committed stays; an open transaction is undone."""
+        if os.getpid() == self._pid:
+            self.rollback()
+            self._read.close()
+            self._write.close()
+
+    # Inside
+
+    def _look(self, read: Callable[[apsw.Connection, Instant], T]) -> T:
+        """Run a reading function in one snapshot."""
+        self._check_process()
+        try:
+            self._read.execute("BEGIN")
+            try:
+                return read(self._read, self.clock.now())
+            finally:
+                self._read.execute("COMMIT")
+        except apsw.Error as error:
+            raise unavailable(error) from error
+
+    def _version(self) -> int:
+        version: int = self._read.pragma("data_version")
+        return version
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise StoreUnavailable(
+                "this store handle was opened before a fork",
+                "SQLite's locks do not survive one",
+                "open the store again in the child process",
+            )
+
+    def _begun(self, session: int) -> frozenset[int] | None:
+        """Turns that a session had begun; None when nobody can know."""
+        raise NotImplementedError
+
+    def _sweep(self, tx: Tx, op: r.Sweep) -> r.Changed:
+        changed, self._sweep_after = upkeep.sweep(tx, op, self._sweep_after)
+        return changed
+
+    def _table(self) -> dict[type, Callable[..., r.Answer]]:
+        """What handles each operation that is not applied in bulk."""
+        gone = self._gone
+        return {
+            r.Extend: settling.extend,
+            r.Register: registry.register,
+            r.Control: registry.control,
+            r.OpenSession: lambda tx, op: sessions.open_session(tx, op, gone),
+            r.RenewSession: sessions.renew,
+            r.CloseSession: sessions.close,
+            r.Activate: sessions.activate,
+            r.Deactivate: sessions.deactivate,
+            r.Put: keyed.put,
+            r.Requeue: upkeep.requeue,
+            r.Drop: upkeep.drop,
+            r.Cancel: upkeep.cancel,
+            r.Tick: lambda tx, op: timekeeping.tick(tx, op.limit, gone),
+            r.Sweep: self._sweep,
+        }
+
+
+def _place(
+    answers: list[r.Answer | None],
+    where: Sequence[tuple[int, object]],
+    what: Sequence[r.Accepted | r.Settled | PostroomError],
+) -> None:
+    for (n, _), answer in zip(where, what, strict=True):
+        answers[n] = answer
+
+
+def unavailable(error: apsw.Error) -> StoreUnavailable:
+    """A storage error in the words of the port."""
+    if isinstance(error, apsw.BusyError):
+        return StoreBusy("the store is busy", str(error), "try again")
+    advice = {
+        apsw.ReadOnlyError: "make the file and its directory writable",
+        apsw.FullError: "free space on its disk",
+        apsw.NotADBError: "choose another file",
+        apsw.CorruptError: "run: postroom verify --deep, and restore a backup",
+    }.get(type(error), "look at the disk and the file's permissions")
+    return StoreUnavailable("the store does not answer", str(error), advice)

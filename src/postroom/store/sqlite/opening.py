@@ -1,0 +1,157 @@
+"""Opening a database file safely, or saying in one line why not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import apsw
+
+from ..clock import Clock
+from ..errors import StoreUnavailable
+from .queries import QUERIES
+
+APPLICATION_ID = 0x706F7374  # "post"
+OLDEST_SQLITE = (3, 51, 3)
+NETWORK_FS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "fuse.sshfs", "afs", "ceph"})
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def check_sqlite(version: str) -> None:
+    """Refuse an SQLite that can corrupt a file shared by several processes (the WAL-reset race)."""
+    if tuple(int(part) for part in version.split(".")[:3]) < OLDEST_SQLITE:
+        raise StoreUnavailable(
+            f"SQLite {version} is too old",
+            "before 3.51.3 two checkpoints can corrupt a shared file",
+            "install apsw 3.53.3 or newer",
+        )
+
+
+def file_system(path: Path, mounts: str) -> str:
+    """The type of the file system that holds a path, by a text like /proc/mounts."""
+    best, kind = "", "unknown"
+    for line in mounts.splitlines():
+        _, point, fs = line.split()[:3]
+        point = point.replace("\\040", " ")
+        inside = path == Path(point) or Path(point) in path.parents
+        if inside and len(point) >= len(best):
+            best, kind = point, fs
+    return kind
+
+
+def check_file_system(path: Path) -> None:
+    """Refuse file systems without shared memory and locks that hold."""
+    kind = file_system(path.resolve(), Path("/proc/mounts").read_text())
+    if kind in NETWORK_FS:
+        raise StoreUnavailable(
+            f"{path} is on a network file system ({kind})",
+            "SQLite's locks and shared memory do not hold there",
+            "keep the store on a local disk",
+        )
+
+
+def create_file(path: Path) -> None:
+    """Make an empty file that only its owner may read, in a directory only the owner may enter."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600))
+    except OSError as error:
+        raise StoreUnavailable(
+            f"cannot create {path}", error.strerror or str(error), "choose another place with --store"
+        ) from error
+
+
+def connect(name: str, *, read_only: bool = False) -> apsw.Connection:
+    """A connection with the settings every promise rests on, read back where SQLite may refuse them."""
+    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
+    conn = apsw.Connection(name, flags=flags, statementcachesize=200)
+    conn.set_busy_timeout(0)
+    conn.pragma("trusted_schema", False)
+    conn.pragma("foreign_keys", False)
+    conn.pragma("journal_size_limit", 64 << 20)
+    conn.pragma("cache_size", -65536)
+    conn.pragma("temp_store", 2)
+    if read_only:
+        conn.pragma("query_only", True)
+    return conn
+
+
+def make_durable(conn: apsw.Connection) -> None:
+    """Write-ahead log, synced at each commit; anything less is refused."""
+    mode = conn.pragma("journal_mode", "wal")
+    conn.pragma("synchronous", "FULL")
+    if mode != "wal" or conn.pragma("synchronous") != 2:
+        raise StoreUnavailable(
+            "the store cannot be made durable", f"journal mode is {mode}", "use a file on a local disk"
+        )
+
+
+def migrations() -> list[tuple[int, str, str]]:
+    """Every migration as (version, name, SQL), in order."""
+    found: list[tuple[int, str, str]] = []
+    for path in sorted(MIGRATIONS.glob("*.sql")):
+        number, _, name = path.stem.partition("_")
+        found.append((int(number), name, path.read_text()))
+    return found
+
+
+SCHEMA_VERSION = max(version for version, _, _ in migrations())
+
+
+def migrate(conn: apsw.Connection, clock: Clock) -> None:
+    """Bring the schema up to date, each migration in a transaction of its own."""
+    while True:
+        version = conn.pragma("user_version")
+        _check_version(conn, version)
+        if version == SCHEMA_VERSION:
+            return
+        conn.execute("BEGIN IMMEDIATE")
+        try:
+            if conn.pragma("user_version") == version:
+                _apply(conn, version + 1, clock)
+            conn.execute("COMMIT")
+        except BaseException:
+            conn.execute("ROLLBACK")
+            raise
+
+
+def _check_version(conn: apsw.Connection, version: int) -> None:
+    if version > SCHEMA_VERSION:
+        raise StoreUnavailable(
+            f"the store has schema version {version}",
+            f"this postroom knows versions up to {SCHEMA_VERSION}",
+            "update postroom",
+        )
+    foreign = conn.pragma("application_id") != APPLICATION_ID
+    if foreign and conn.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
+        raise StoreUnavailable(
+            "the file is not a postroom store", "it is another program's database", "choose another file"
+        )
+
+
+def _apply(conn: apsw.Connection, version: int, clock: Clock) -> None:
+    sql = next(sql for number, _, sql in migrations() if number == version)
+    conn.execute(sql)
+    conn.pragma("application_id", APPLICATION_ID)
+    conn.pragma("user_version", version)
+    if conn.execute("SELECT count(*) FROM store").fetchone() == (0,):
+        now = clock.now()
+        conn.execute(
+            "INSERT INTO store VALUES (1, ?, ?, ?, 1, ?)",
+            (next_epoch(0, now.wall), clock.boot_id, now.wall - now.boot, now.wall),
+        )
+
+
+def next_epoch(old: int, wall: int) -> int:
+    """The epoch of a new life of a store: grows with each, and with the minutes since 2020."""
+    minutes = (wall // 1_000_000 - 1_577_836_800) // 60
+    return max(old + 1, minutes)
+
+
+def raise_epoch(conn: apsw.Connection, wall: int) -> int:
+    """Give the store a new epoch, so that no lease from before the copy can settle anything."""
+    row = conn.execute(QUERIES["store_row"]).fetchone()
+    epoch = next_epoch(row[0], wall)
+    conn.execute(QUERIES["raise_epoch"], (epoch,))
+    conn.execute(QUERIES["raise_fences"], (epoch,))
+    return epoch

@@ -1,0 +1,158 @@
+"""Looking without touching: one definition of what is claimable, for everybody who counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..records import Event, InboxCounts, Record, Session, StoredMessage, Term
+from ..states import State
+from .queries import QUERIES
+from .registry import ENDED
+
+if TYPE_CHECKING:
+    import apsw
+
+    from ..clock import Instant
+
+SAMPLE = 32
+ENDS_A_LEASE = frozenset({"release", "retry", "take back", "back off", "bury"})
+
+
+def _rows(conn: apsw.Connection, query: str, *args: Any) -> list[Any]:
+    return conn.execute(QUERIES[query], args).fetchall()
+
+
+def _stored(row: tuple[Any, ...], now: Instant) -> StoredMessage:
+    """A row as people see it: by the clock, not by when somebody last looked."""
+    state, rank, expires_boot = State(row[5]), row[22], row[23]
+    if expires_boot is not None and expires_boot <= now.boot and state in (State.READY, State.DELAYED, State.HELD):
+        state = State.EXPIRED
+    elif rank <= now.boot and state in (State.DELAYED, State.LEASED):
+        state = State.READY
+    return StoredMessage(
+        id=row[0], seq=row[1], recipient=row[2], sender=row[3], type=row[4], state=state.word,
+        priority=row[6], attempts=row[7], max_attempts=row[8], fence=row[9], created_at=row[10],
+        body=row[11], correlation_id=row[12], causation_id=row[13], reply_to=row[14], dedup_key=row[15],
+        headers=row[16], due_at=row[17], expires_at=row[18], final_at=row[19], reason=row[20], error=row[21],
+    )  # fmt: skip
+
+
+def message(conn: apsw.Connection, now: Instant, id: bytes) -> StoredMessage | None:
+    rows = _rows(conn, "show", id)
+    if not rows:
+        return None
+    found = _stored(rows[0], now)
+    found.history = _history(conn, found, State(rows[0][5]), rows[0][24], rows[0][25])
+    return found
+
+
+def _history(
+    conn: apsw.Connection, m: StoredMessage, state: State, claimed_at: int | None, session: int | None
+) -> list[Event]:
+    """Its columns tell of the sending, the last claim and the ack; events of all between."""
+    events = [Event(m.created_at, "send", "accepted", 0, by=m.sender)]
+    attempt = 0
+    for at, event, to, attempts, fence, since, by, reason, error in _rows(conn, "show_events", m.seq):
+        if event in ENDS_A_LEASE and since is not None:
+            attempt += 1
+            events.append(Event(since, "claim", State.LEASED.word, attempt, fence, _by(by)))
+        attempt = attempts
+        events.append(Event(at, event, State(to).word, attempts, fence, _by(by), reason, error))
+    if state in (State.LEASED, State.DONE) and claimed_at is not None:
+        events.append(Event(claimed_at, "claim", State.LEASED.word, m.attempts, m.fence, _by(session)))
+    if state is State.DONE and m.final_at is not None:
+        events.append(Event(m.final_at, "ack", State.DONE.word, m.attempts, m.fence, _by(session)))
+    return events
+
+
+def _by(session: int | None) -> str | None:
+    return f"session {session}" if session else None
+
+
+def peek(
+    conn: apsw.Connection, now: Instant, inbox: str, limit: int, state: str | None, after: int
+) -> list[StoredMessage]:
+    wanted = None if state is None else State[state.upper()]
+    query = "peek_final" if wanted is not None and wanted >= State.DONE else "peek"
+    code = None if wanted is None else int(wanted)
+    return [_stored(row, now) for row in _rows(conn, query, inbox, after, code, limit)]
+
+
+def dead(conn: apsw.Connection, now: Instant, inbox: str | None, limit: int) -> list[StoredMessage]:
+    return [_stored(row, now) for row in _rows(conn, "dead_all", inbox, limit)]
+
+
+def counts(conn: apsw.Connection, now: Instant, address: str | None) -> list[InboxCounts]:
+    """Counts by inbox, moved along to now: due mail is ready, lapsed leases are ready, and so on."""
+    inboxes = _rows(conn, "counts_inboxes", address)
+    if address is not None and not inboxes:
+        return []
+    only = inboxes[0][0] if address is not None else None
+    live = _live(conn, now, only)
+    final = {row[0]: row[1:] for row in _rows(conn, "counts_final", only)}
+    result: list[InboxCounts] = []
+    for id, name, life, paused, draining, bound, policy, ordered in inboxes:
+        ready, leased, delayed, held, lapsed_expired = live.get(id, (0, 0, 0, 0, 0))
+        accepted, done, buried, expired, bounced, cancelled, over, lost, retried = final.get(id, (0,) * 9)
+        result.append(
+            InboxCounts(
+                inbox=name, accepted=accepted, ready=ready, leased=leased, delayed=delayed, held=held,
+                done=done, dead=buried, expired=expired + lapsed_expired, bounced=bounced, cancelled=cancelled,
+                oldest_ready_us=_oldest(conn, now, id) if ready else None, paused=bool(paused),
+                draining=bool(draining), ended=life == ENDED, bound=bound, policy=policy,
+                ordered=bool(ordered), overflowed=over, lost_leases=lost, retried=retried,
+            )
+        )  # fmt: skip
+    return result
+
+
+def _live(
+    conn: apsw.Connection, now: Instant, only: int | None
+) -> dict[int, tuple[int, int, int, int, int]]:
+    """(ready, leased, delayed, held, past expiry) of each inbox that has live mail."""
+    table: dict[int, list[int]] = {}
+    if only is None:
+        for inbox, state, count, _ in _rows(conn, "counts_live", None):
+            table.setdefault(inbox, [0] * 5)[state] = count
+    else:
+        table[only] = [conn.execute(QUERIES["counts_live_one"], (s, only)).fetchone()[0] for s in range(4)] + [0]
+    for inbox, count, _ in _rows(conn, "counts_due", now.boot, only):
+        table[inbox][State.DELAYED] -= count
+        table[inbox][State.READY] += count
+    for inbox, count, _ in _rows(conn, "counts_lapsed", now.boot, only):
+        table[inbox][State.LEASED] -= count
+        table[inbox][State.READY] += count
+    for inbox, state, due, count in _rows(conn, "counts_expired", now.boot, only):
+        table[inbox][State.READY if state == State.DELAYED and due else state] -= count
+        table[inbox][4] += count
+    return {inbox: (n[0], n[1], n[2], n[3], n[4]) for inbox, n in table.items()}
+
+
+def _oldest(conn: apsw.Connection, now: Instant, inbox: int) -> int:
+    """The age of the oldest ready message, from the first few of each priority.
+
+    Mail that came back keeps its place in the queue but was not waiting meanwhile, so the head
+    alone may be younger than its successors.
+    """
+    row = conn.execute(QUERIES["oldest_age"], {"inbox": inbox, "sample": SAMPLE}).fetchone()
+    due = conn.execute(QUERIES["oldest_due"], (inbox, now.boot)).fetchone()
+    since = [at for at in (row[0], due[0]) if at is not None]
+    return max(0, now.wall - min(since)) if since else 0
+
+
+def records(conn: apsw.Connection, owner: str, kind: str | None, key: str | None) -> list[Record]:
+    if kind is None:
+        rows = _rows(conn, "records_of_owner", owner)
+    elif key is None:
+        rows = _rows(conn, "records_of_kind", owner, kind)
+    else:
+        rows = _rows(conn, "record_get", owner, kind, key)
+    return [Record(*row) for row in rows]
+
+
+def sessions(conn: apsw.Connection) -> list[Session]:
+    return [Session(*row[:5], live=bool(row[5])) for row in _rows(conn, "session_all")]
+
+
+def activations(conn: apsw.Connection) -> list[Term]:
+    return [Term(*row) for row in _rows(conn, "activation_all")]

@@ -1,0 +1,375 @@
+"""Accepting messages: routes are resolved, limits bite, and one statement inserts the batch.
+
+The common case costs one tuple and one insert for each message. What is uncommon is found
+afterwards: rows that a unique index kept out are looked at one by one.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Conflict, EmptyGroup, InboxEnded, InboxFull, PostroomError, Refused, UnknownInbox
+from ..identity import content_digest, derived_id, id_text, version_7_time
+from ..records import Accepted, Delivery, NewMessage, Send, Unrouted
+from ..states import State
+from . import moves
+from .registry import ENDED, OPEN, UNREGISTERED, Inbox, ensure
+from .tx import ACCEPTED, BOUNCED, OVERFLOWED, SESSION_LEASE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .tx import Tx
+
+Answer = Accepted | PostroomError
+PAIRS = "postroom/pairs"
+
+
+class _Row:
+    """One message on its way in: the send it came from, where it goes and as what."""
+
+    __slots__ = ("delivery", "inbox", "message", "overflow", "reason", "seq", "session", "state")
+
+    def __init__(self, message: NewMessage, inbox: Inbox, state: State) -> None:
+        self.message = message
+        self.inbox = inbox
+        self.state = state
+        self.overflow: str | None = None
+        self.reason: str | None = None
+        self.delivery: Delivery | None = None
+        self.session = 0
+        self.seq = 0
+
+
+class _Room:
+    """What one batch knows of one inbox: how full it is, and whether anything waits in it."""
+
+    __slots__ = ("depth", "waiting")
+
+    def __init__(self, tx: Tx, inbox: Inbox) -> None:
+        self.depth = tx.depth(inbox.id)
+        self.waiting: bool | None = None
+
+
+def accept(tx: Tx, sends: Sequence[Send]) -> list[Answer]:
+    """Accept a batch of sends; each is answered by itself, in order."""
+    rooms: dict[int, _Room] = {}
+    routed: list[list[_Row] | PostroomError] = []
+    rows: list[_Row] = []
+    for send in sends:
+        row = _direct(tx, send, rooms)
+        found = [row] if isinstance(row, _Row) else row
+        routed.append(found)
+        if not isinstance(found, PostroomError):
+            rows += found
+    doubles = _insert(tx, rows) if rows else {}
+    return [
+        found if isinstance(found, PostroomError) else _answer(found, doubles) for found in routed
+    ]
+
+
+def check(tx: Tx, send: Send) -> PostroomError | None:
+    """Why this send would be refused, or None; changes nothing. For outputs that ride on an ack."""
+    found = _direct(tx, send, {})
+    if isinstance(found, PostroomError):
+        return found
+    if send.bounded:
+        for row in [found] if isinstance(found, _Row) else found:
+            same = tx.row("message_same", row.message.id)
+            if same is not None and not _is_same(row, same):
+                return _other_content()
+    return None
+
+
+def _direct(tx: Tx, send: Send, rooms: dict[int, _Room]) -> _Row | list[_Row] | PostroomError:
+    """Where a send goes. The first lines are the whole way of an ordinary one."""
+    message = send.message
+    if send.bounded and (refused := _too_old(tx, message.id)):
+        return refused
+    recipient = message.recipient
+    if recipient.startswith(("all:", "manager-of:")):
+        return _group(tx, send, rooms)
+    inbox = tx.registry.find(recipient)
+    if inbox is None or inbox.life != OPEN or inbox.draining:
+        return _unrouted(tx, send, inbox)
+    if recipient.startswith("any:") and not tx.rows("inbox_members", inbox.role):
+        return _unrouted(tx, send, None, empty=True)
+    row = _Row(message, inbox, State.READY)
+    return _place(tx, send, row, rooms)
+
+
+def _place(tx: Tx, send: Send, row: _Row, rooms: dict[int, _Room]) -> _Row | PostroomError:
+    """Apply the inbox's bound, then choose the state the message begins in."""
+    inbox, message = row.inbox, row.message
+    room = rooms.get(inbox.id)
+    if room is None:
+        room = rooms[inbox.id] = _Room(tx, inbox)
+    if room.depth >= inbox.bound and (full := _full(tx, send, row, room)):
+        return full
+    if row.state is State.READY:
+        if message.delay_us > 0 or message.due_at is not None:
+            row.state = State.DELAYED
+        elif inbox.has_paused_keys and tx.row("key_paused", inbox.id, message.correlation_id):
+            row.state = State.HELD
+        elif send.hand_to and _may_hand_over(tx, row, room):
+            row.state, row.session = State.LEASED, send.hand_to
+        else:
+            room.waiting = True
+    room.depth += row.state is not State.BOUNCED
+    return row
+
+
+def _may_hand_over(tx: Tx, row: _Row, room: _Room) -> bool:
+    """Whether nothing waits before this message, so that leasing it at once keeps the order."""
+    inbox = row.inbox
+    if inbox.paused or inbox.ordered:
+        return False
+    if room.waiting is None:
+        room.waiting = tx.row("ready_waiting", inbox.id) is not None
+    return not room.waiting
+
+
+def _full(tx: Tx, send: Send, row: _Row, room: _Room) -> PostroomError | None:
+    """What a full inbox does: to sends from outside turns its policy, to turns a remark."""
+    inbox = row.inbox
+    if not send.bounded:
+        tx.count(inbox.id, OVERFLOWED)
+        row.overflow = inbox.address
+        return None
+    if inbox.policy == "bounce":
+        row.state, row.reason = State.BOUNCED, "inbox full"
+        return None
+    if inbox.policy == "drop-oldest" and (oldest := tx.row("oldest_ready", inbox.id)):
+        seq, fence, attempts = oldest
+        moves.to_final(
+            tx, seq, State.READY, State.DEAD, fence, inbox, verb="overflow", attempt=attempts, reason="overflow"
+        )
+        tx.count(inbox.id, OVERFLOWED)
+        room.depth -= 1
+        return None
+    return InboxFull(
+        f"inbox {inbox.address} is full",
+        f"{room.depth} messages wait and its bound is {inbox.bound}",
+        "send again later, or raise its bound",
+    )
+
+
+def _unrouted(
+    tx: Tx, send: Send, inbox: Inbox | None, *, empty: bool = False
+) -> _Row | PostroomError:
+    """Mail for somebody who is not there: refused, bounced or held, as the sender chose."""
+    address = send.message.recipient
+    if inbox is not None and inbox.life == OPEN and send.bounded:
+        return InboxEnded(f"inbox {address} takes no more mail", "it is draining", "resume it first")
+    if inbox is not None and inbox.life == OPEN:
+        return _Row(send.message, inbox, State.READY)
+    ended = inbox is not None and inbox.life == ENDED
+    if send.unrouted is Unrouted.HOLD and not ended:
+        return _Row(send.message, ensure(tx, address, UNREGISTERED), State.HELD)
+    if send.unrouted is Unrouted.BOUNCE:
+        row = _Row(send.message, inbox or ensure(tx, address, UNREGISTERED), State.BOUNCED)
+        row.reason = "recipient ended" if ended else "recipient unknown"
+        return row
+    if empty:
+        return EmptyGroup(f"nobody takes mail for {address}", "the role has no member", "start one first")
+    if ended:
+        return InboxEnded(f"inbox {address} has ended", "it takes no more mail", "register it again first")
+    return UnknownInbox(
+        f"no inbox {address}", "it was never registered", "register it, or send with --hold"
+    )
+
+
+def _group(tx: Tx, send: Send, rooms: dict[int, _Room]) -> list[_Row] | PostroomError:
+    """Copies for every member of a route, with ids derived from the message and the member."""
+    members = resolve(tx, send.message.recipient)
+    if isinstance(members, PostroomError):
+        return members
+    rows: list[_Row] = []
+    for address in members:
+        copy = NewMessage(**{f: getattr(send.message, f) for f in NewMessage.__struct_fields__})
+        copy.recipient = address
+        copy.id = derived_id(send.message.id, address.encode())
+        placed = _direct(tx, Send(copy, send.unrouted, send.bounded, send.hand_to), rooms)
+        if isinstance(placed, PostroomError):
+            return placed
+        rows += placed if isinstance(placed, list) else [placed]
+    return rows
+
+
+def resolve(tx: Tx, recipient: str) -> list[str] | PostroomError:
+    """The addresses a route stands for, as of this transaction."""
+    kind, _, name = recipient.partition(":")
+    if kind == "all":
+        members = [address for (address,) in tx.rows("inbox_members", name)]
+        if not members:
+            return EmptyGroup(f"nobody is in {recipient}", "the role has no member", "start one first")
+        return members
+    row = tx.row("record_value", PAIRS, "binding", name)
+    binding: dict[str, Any] = json.loads(row[0]) if row else {}
+    if binding.get("state") != "active":
+        return EmptyGroup(f"task {name} has no manager", "it is not paired", "run: postroom pair")
+    return [str(binding["manager"])]
+
+
+def _too_old(tx: Tx, id: bytes) -> Refused | None:
+    made = version_7_time(id)
+    if made is None or tx.wall - made <= tx.policy.ids_us:
+        return None
+    error = Refused(
+        "the message's id is too old",
+        "repeats of ids older than 14 days cannot be recognised",
+        "send it under a new id",
+    )
+    error.code = "id_too_old"
+    return error
+
+
+def _insert(tx: Tx, rows: list[_Row]) -> dict[int, Accepted | Conflict]:
+    """Insert all rows; answers for those that a unique index kept out, by sequence number."""
+    first = tx.take_seqs(len(rows))
+    known = _spent(tx, rows)
+    inserted = tx.run_many(
+        "message_insert", [_columns(tx, row, first + n) for n, row in enumerate(rows) if n not in known]
+    )
+    doubles = {first + n: answer for n, answer in known.items()}
+    if inserted != len(rows) - len(known):
+        wanted = json.dumps([row.seq for n, row in enumerate(rows) if n not in known])
+        missing = {seq for (seq,) in tx.rows("message_missing", wanted, first, first + len(rows))}
+        for row in rows:
+            if row.seq in missing:
+                doubles[row.seq] = _double(tx, row)
+    for row in rows:
+        if row.seq not in doubles:
+            _count(tx, row)
+    return doubles
+
+
+def _count(tx: Tx, row: _Row) -> None:
+    tx.count(row.inbox.id, ACCEPTED)
+    if row.state is State.READY:
+        tx.rung.add(row.inbox.address)
+    elif row.state is State.BOUNCED:
+        tx.count(row.inbox.id, BOUNCED)
+        tx.bounced.append((row.seq, row.reason or ""))
+
+
+def _columns(tx: Tx, row: _Row, seq: int) -> tuple[Any, ...]:
+    """The row to insert; a handed-over message gets its delivery made beside it."""
+    m, state = row.message, row.state
+    row.seq = seq
+    leased = state is State.LEASED
+    fence = tx.first_fence() + leased
+    due_at, expires_at, expires_boot, absolute = _times(tx, m)
+    if state is State.READY:
+        rank = 3 - m.priority
+    elif leased:
+        rank = SESSION_LEASE
+        row.delivery = Delivery(
+            seq, m.id, fence, row.inbox.address, m.sender, m.type, m.body, m.priority, 1, m.max_attempts,
+            tx.wall, tx.wall, m.correlation_id, m.causation_id, m.reply_to, m.headers,
+        )  # fmt: skip
+    else:
+        rank = due_at - tx.wall_offset if due_at is not None and absolute & 1 else tx.boot + m.delay_us
+    return (
+        seq, m.id, row.inbox.id, int(state), rank, m.priority, m.type, m.sender, m.body, tx.wall, tx.wall,
+        int(leased), m.max_attempts, fence, row.session, tx.wall if leased else None,
+        tx.wall if state is State.BOUNCED else None, absolute, m.correlation_id, m.causation_id,
+        m.reply_to, m.dedup_key, m.headers, due_at, expires_at, expires_boot, row.reason,
+    )  # fmt: skip
+
+
+def _times(tx: Tx, m: NewMessage) -> tuple[int | None, int | None, int | None, int]:
+    """Due and expiry as wall time and boot time; a bit for each that was given as wall time."""
+    if m.ttl_us is None and m.expires_at is None and m.due_at is None and not m.delay_us:
+        return None, None, None, 0
+    absolute = (m.due_at is not None) | (m.expires_at is not None) << 1
+    due_at = m.due_at if m.due_at is not None else (tx.wall + m.delay_us if m.delay_us else None)
+    if m.expires_at is not None:
+        return due_at, m.expires_at, m.expires_at - tx.wall_offset, absolute
+    if m.ttl_us is not None:
+        return due_at, tx.wall + m.ttl_us, tx.boot + m.ttl_us, absolute
+    return due_at, None, None, absolute
+
+
+def _spent(tx: Tx, rows: list[_Row]) -> dict[int, Accepted | Conflict]:
+    """Answers for messages whose rows are gone but whose ids are remembered."""
+    if tx.row("spent_any") is None:
+        return {}
+    known: dict[int, Accepted | Conflict] = {}
+    for n, row in enumerate(rows):
+        found = tx.row("spent_digest", row.message.id)
+        if found is not None:
+            m = row.message
+            same = found[0] == content_digest(
+                row.inbox.address, m.sender, m.type, m.body, m.priority, m.dedup_key, m.correlation_id
+            )
+            known[n] = Accepted(m.id, "duplicate") if same else _other_content()
+            row.seq = -1
+    return known
+
+
+def _double(tx: Tx, row: _Row) -> Accepted | Conflict:
+    """Why the row was kept out: the same message again, other content, or a live dedup key."""
+    same = tx.row("message_same", row.message.id)
+    if same is not None:
+        return Accepted(row.message.id, "duplicate") if _is_same(row, same) else _other_content()
+    live = tx.row("message_by_dedup", row.inbox.id, row.message.dedup_key)
+    assert live is not None, "a message is kept out by its id or by its dedup key"
+    return Accepted(live[0], "duplicate")
+
+
+def _is_same(row: _Row, stored: tuple[Any, ...]) -> bool:
+    m = row.message
+    return stored[1:8] == (
+        row.inbox.address, m.sender, m.type, m.body, m.priority, m.dedup_key, m.correlation_id,
+    )  # fmt: skip
+
+
+def _other_content() -> Conflict:
+    return Conflict(
+        "the id is taken", "a message with this id and other content was sent", "use a new id"
+    )
+
+
+STATE_WORDS = {State.HELD: "held", State.BOUNCED: "bounced"}
+
+
+def _answer(rows: list[_Row], doubles: dict[int, Accepted | Conflict]) -> Answer:
+    """One answer for one send, from the rows it became."""
+    first = rows[0]
+    answer = doubles.get(first.seq)
+    if answer is None:
+        answer = Accepted(
+            first.message.id,
+            STATE_WORDS.get(first.state, "accepted"),
+            first.seq,
+            first.delivery,
+            overflow=first.overflow,
+        )
+    if len(rows) > 1 and isinstance(answer, Accepted):
+        answer.copies = tuple(row.message.id for row in rows)
+    return answer
+
+
+def send_bounces(tx: Tx) -> None:
+    """Tell the senders of bounced mail, where they have an inbox. A bounce never bounces."""
+    notices: list[Send] = []
+    for seq, reason in tx.bounced:
+        id, recipient, sender, type, correlation_id, reply_to = tx.row("bounce_source", seq)
+        back = tx.registry.find(reply_to or sender)
+        if type == BOUNCE_TYPE or back is None or back.life != OPEN:
+            continue
+        body = {"id": id_text(id), "reason": reason, "recipient": recipient, "type": type}
+        notice = NewMessage(
+            derived_id(id, b"bounce"), back.address, recipient, BOUNCE_TYPE,
+            json.dumps(body, separators=(",", ":"), sort_keys=True).encode(),
+            correlation_id=correlation_id or id_text(id), causation_id=id_text(id),
+        )  # fmt: skip
+        notices.append(Send(notice, Unrouted.REFUSE, bounded=False))
+    tx.bounced.clear()
+    if notices:
+        accept(tx, notices)
+
+
+BOUNCE_TYPE = "postroom.bounce"

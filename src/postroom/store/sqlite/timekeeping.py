@@ -1,0 +1,88 @@
+"""What time does to messages: due mail, expiry, leases taken back, clocks that were set, reboots."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..records import Ticked
+from ..states import State
+from . import moves, sessions
+from .leases import Gone, settle_down, take_back
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .registry import Inbox
+    from .tx import Tx
+
+CLOCK_STEP_US = 500_000
+AT_ONCE = 1000
+
+
+def refresh(tx: Tx, inbox: Inbox, gone: Gone) -> None:
+    """Bring one inbox up to date: what a claim needs before it looks."""
+    heed_clock(tx)
+    due = tx.rows("due_in_inbox", inbox.id, tx.boot, AT_ONCE)
+    if due:
+        _promote(tx, due)
+    expire(tx, AT_ONCE)
+    for (session,) in tx.rows("sessions_lapsed", tx.boot):
+        sessions.lapse(tx, session, gone)
+    take_back(tx, tx.rows("lapsed_in_inbox", inbox.id, tx.boot, AT_ONCE), None)
+
+
+def tick(tx: Tx, limit: int, gone: Gone) -> Ticked:
+    """Bring every inbox up to date, at most ``limit`` of each kind."""
+    heed_clock(tx)
+    due = tx.rows("due_anywhere", tx.boot, limit)
+    _promote(tx, due)
+    expired = expire(tx, limit)
+    held, lost = sessions.lapse_gone(tx, gone)
+    back, buried = take_back(tx, tx.rows("lapsed_anywhere", tx.boot, limit), None)
+    following = tx.row("next_due")[0]
+    return Ticked(
+        len(due), expired, held + back, lost + buried, None if following is None else max(0, following - tx.boot)
+    )
+
+
+def heed_clock(tx: Tx) -> None:
+    """If somebody has set the wall clock, reckon anew when wall times will come."""
+    offset = tx.wall - tx.boot
+    if abs(offset - tx.wall_offset) > CLOCK_STEP_US:
+        tx.run("store_set_offset", offset)
+        tx.run("absolute_reckon", offset)
+        tx.wall_offset = offset
+
+
+def _promote(tx: Tx, rows: Iterable[tuple[int, int, int, int, str | None, int, int]]) -> None:
+    for seq, fence, attempts, strikes, correlation_id, inbox_id, _ in rows:
+        inbox = tx.registry.get(inbox_id)
+        moves.to_ready(
+            tx, seq, State.DELAYED, fence, inbox, attempts=attempts, strikes=strikes, verb="due"
+        )
+        settle_down(tx, seq, fence, inbox, attempts, strikes, correlation_id)
+
+
+def expire(tx: Tx, limit: int) -> int:
+    """End what has passed its expiry and is not being worked on."""
+    rows = tx.rows("expired", tx.boot, limit)
+    for seq, fence, state, inbox_id, attempts in rows:
+        moves.to_final(
+            tx, seq, State(state), State.EXPIRED, fence, tx.registry.get(inbox_id),
+            verb="expire", attempt=attempts, reason="expired",
+        )  # fmt: skip
+    return len(rows)
+
+
+def reboot(tx: Tx, boot_id: str) -> None:
+    """The first opening after a reboot: boot times start over, and no holder has survived.
+
+    Nobody can say which turns had begun, and a power cut is no message's fault, so all leases
+    count as waiting.
+    """
+    offset = tx.wall - tx.boot
+    tx.run("reboot_messages", offset)
+    tx.run("reboot_sessions")
+    tx.run("reboot_store", boot_id, offset)
+    tx.wall_offset = offset
+    take_back(tx, tx.rows("leased_all"), frozenset())

@@ -1,0 +1,100 @@
+"""What people and the sweep do to messages that nobody is working on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import Conflict, PostroomError, UnknownMessage
+from ..identity import content_digest
+from ..records import Cancel, Changed, Drop, Requeue, Sweep
+from ..states import FINAL, State
+from . import moves
+from .leases import settle_down
+from .tx import DEAD
+
+if TYPE_CHECKING:
+    from .tx import Tx
+
+FOLD_AT = 4000
+
+
+def _find(tx: Tx, ids: tuple[bytes, ...], *states: State) -> list[tuple[int, int, int, int, int, str]] | PostroomError:
+    """The rows of these messages, if each exists and is in one of these states."""
+    found: list[tuple[int, int, int, int, int, str]] = []
+    for id in ids:
+        row = tx.row("by_id", id)
+        if row is None:
+            return UnknownMessage("no such message", "its id is not known here", "check the id")
+        if row[1] not in states:
+            words = " or ".join(state.word for state in states)
+            return Conflict(f"the message is {State(row[1]).word}", f"it must be {words}", "look at it with: show")
+        found.append(row)
+    return found
+
+
+def requeue(tx: Tx, op: Requeue) -> Changed | PostroomError:
+    """Dead messages become ready with all attempts before them."""
+    rows = _find(tx, op.ids, State.DEAD)
+    if isinstance(rows, PostroomError):
+        return rows
+    for _, _, _, _, inbox, dedup_key in rows:
+        if dedup_key is not None and tx.row("message_by_dedup", inbox, dedup_key):
+            return Conflict(
+                "another message with its dedup key is live", "only one may be", "wait until that one is done"
+            )
+    for seq, _, fence, _, inbox_id, _ in rows:
+        inbox = tx.registry.get(inbox_id)
+        moves.to_ready(tx, seq, State.DEAD, fence, inbox, attempts=0, strikes=0, verb="requeue")
+        tx.count(inbox_id, DEAD, -1)
+        settle_down(tx, seq, fence, inbox, 0, 0, None)
+    return Changed(len(rows))
+
+
+def drop(tx: Tx, op: Drop) -> Changed | PostroomError:
+    """Dead messages are given up."""
+    return _cancel(tx, op.ids, "drop", State.DEAD)
+
+
+def cancel(tx: Tx, op: Cancel) -> Changed | PostroomError:
+    """Unclaimed messages are given up, such as a timer that is no longer wanted."""
+    return _cancel(tx, op.ids, "cancel", State.READY, State.DELAYED, State.HELD)
+
+
+def _cancel(tx: Tx, ids: tuple[bytes, ...], verb: str, *states: State) -> Changed | PostroomError:
+    rows = _find(tx, ids, *states)
+    if isinstance(rows, PostroomError):
+        return rows
+    for seq, state, fence, attempts, inbox_id, _ in rows:
+        moves.to_final(
+            tx, seq, State(state), State.CANCELLED, fence, tx.registry.get(inbox_id),
+            verb=verb, attempt=attempts, reason=f"{verb}ped" if verb == "drop" else "cancelled",
+        )  # fmt: skip
+    return Changed(len(rows))
+
+
+def sweep(tx: Tx, op: Sweep, after: int) -> tuple[Changed, int]:
+    """Forget what is past its retention, and fold the hot counts.
+
+    Looks at ``limit`` rows after sequence number ``after``; answers where to go on (0: from the
+    start). Rows are met in the order they were sent, so no index on the final time is paid for by
+    every message. The newest row is always kept, since its number must not be given out again.
+    """
+    if tx.row("tally_rows")[0] > FOLD_AT:
+        tx.run("tally_fold")
+        tx.run("tally_clear")
+    tx.run("session_forget", tx.boot - op.rows_us)
+    forgotten = tx.run("spent_forget", tx.wall - op.ids_us, op.limit)
+    rows = tx.rows("sweep_rows", after, op.limit)
+    for seq, id, inbox, state, address, sender, type, body, priority, dedup_key, correlation_id in rows:
+        if state not in FINAL or state == State.DEAD:
+            continue
+        if tx.row("sweep_final_at", seq)[0] > tx.wall - op.rows_us:
+            continue
+        digest = content_digest(address, sender, type, body, priority, dedup_key, correlation_id)
+        tx.run("sweep_spend", id, digest, tx.wall)
+        tx.run("sweep_dropped", inbox, state, 1)
+        tx.run("sweep_delete", seq)
+        tx.run("sweep_events", seq)
+        forgotten += 1
+    following = rows[-1][0] if len(rows) == op.limit else 0
+    return Changed(forgotten), following
