@@ -10,6 +10,7 @@ import apsw
 from .clock import Clock, SystemClock
 from .errors import StoreUnavailable
 from .sqlite import opening
+from .sqlite.db import connect
 from .sqlite.engine import unavailable
 from .urls import store_path
 
@@ -23,10 +24,14 @@ def restore(source: Path, target_url: str, *, force: bool, clock: Clock | None =
     """
     target = store_path(target_url)
     if not source.is_file():
-        raise StoreUnavailable(f"no backup at {source}", "it does not exist", "name a file made by: postroom backup")
+        raise StoreUnavailable(
+            f"no backup at {source}", "it does not exist", "name a file made by: postroom backup"
+        )
     if target.exists():
         if not force:
-            raise StoreUnavailable(f"{target} exists", "a store is there already", "use --force to replace it")
+            raise StoreUnavailable(
+                f"{target} exists", "a store is there already", "use --force to replace it"
+            )
         _check_unused(target)
     part = target.with_name(target.name + ".restoring")
     part.unlink(missing_ok=True)
@@ -45,7 +50,7 @@ def restore(source: Path, target_url: str, *, force: bool, clock: Clock | None =
 
 def _copy(source: Path, part: Path, clock: Clock) -> int:
     try:
-        old = apsw.Connection(str(source), flags=apsw.SQLITE_OPEN_READONLY)
+        old = connect(str(source), apsw.SQLITE_OPEN_READONLY)
         new = opening.connect(str(part))
         with new.backup("main", old, "main") as copying:
             while not copying.done:
@@ -54,7 +59,9 @@ def _copy(source: Path, part: Path, clock: Clock) -> int:
         new.pragma("journal_mode", "delete")
         new.pragma("synchronous", "FULL")
         if new.pragma("application_id") != opening.APPLICATION_ID:
-            raise StoreUnavailable(f"{source} is not a postroom backup", "it is another program's file", "")
+            raise StoreUnavailable(
+                f"{source} is not a postroom backup", "it is another program's file", ""
+            )
         opening.migrate(new, clock)
         new.execute("BEGIN IMMEDIATE")
         epoch = opening.raise_epoch(new, clock.now().wall)
@@ -70,14 +77,16 @@ def _copy(source: Path, part: Path, clock: Clock) -> int:
 def _check_unused(target: Path) -> None:
     """Nobody may have the store open: an exclusive lock on it must be possible."""
     try:
-        conn = apsw.Connection(str(target), flags=apsw.SQLITE_OPEN_READWRITE)
+        conn = connect(str(target), apsw.SQLITE_OPEN_READWRITE)
         conn.set_busy_timeout(0)
         conn.pragma("locking_mode", "exclusive")
         conn.execute("BEGIN EXCLUSIVE")
         conn.execute("ROLLBACK")
         conn.close()
     except apsw.BusyError as error:
-        raise StoreUnavailable(f"{target} is in use", "another process has it open", "stop that first") from error
+        raise StoreUnavailable(
+            f"{target} is in use", "another process has it open", "stop that first"
+        ) from error
     except apsw.NotADBError:
         return
     except apsw.Error as error:

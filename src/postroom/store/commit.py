@@ -57,7 +57,11 @@ class GroupCommit:
     """The committing side of one store, for one trio program."""
 
     def __init__(
-        self, store: Store, *, observer: Callable[[object], None] = ignore, rng: Random | None = None
+        self,
+        store: Store,
+        *,
+        observer: Callable[[object], None] = ignore,
+        rng: Random | None = None,
     ) -> None:
         self.store = store
         self._observer = observer
@@ -145,9 +149,7 @@ class GroupCommit:
 
     # The committing task
 
-    async def run(
-        self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-    ) -> None:
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Commit until cancelled. What waits then is answered ``StoreUnavailable``: it never happened."""
         task_status.started()
         try:
@@ -190,11 +192,12 @@ class GroupCommit:
         """One transaction. Shielded: once begun, a batch is brought to its end."""
         if not batch:
             return
+        answers: Sequence[Answer] = ()
         with trio.CancelScope(shield=True):
             try:
                 answers = await self._transact(batch)
             except StoreUnavailable as error:
-                self._observer(CommitFailed(str(error)))
+                self._observer(CommitFailed(error.code))
                 answers = [error] * len(batch)
         for entry, answer in zip(batch, answers, strict=True):
             entry.done(answer)
@@ -209,28 +212,27 @@ class GroupCommit:
             self._suspect = False
         await self._begin()
         started = trio.current_time()
-        in_thread = False
+        in_thread = self._wants_thread(len(batch))
         try:
             answers = self.store.apply([entry.operation for entry in batch])
-            in_thread = self._wants_thread(len(batch))
-            if in_thread:
-                await trio.to_thread.run_sync(self.store.commit)
-            else:
-                delay = self.store.commit_delay()
-                if delay:
-                    await trio.sleep(delay)
-                self.store.commit()
-        except OutcomeUnknown:
-            self._suspect = True
-            self.store.rollback()
-            raise
-        except BaseException:
+            await self._make_durable(in_thread)
+        except BaseException as error:
+            self._suspect = isinstance(error, OutcomeUnknown)
             self.store.rollback()
             raise
         seconds = trio.current_time() - started
         self._commit_seconds += 0.2 * (seconds - self._commit_seconds)
         self._observer(BatchCommitted(len(batch), seconds, in_thread))
         return answers
+
+    async def _make_durable(self, in_thread: bool) -> None:
+        if in_thread:
+            await trio.to_thread.run_sync(self.store.commit)
+            return
+        delay = self.store.commit_delay()
+        if delay:
+            await trio.sleep(delay)
+        self.store.commit()
 
     def _wants_thread(self, size: int) -> bool:
         quick = size <= INLINE_OPERATIONS and self._commit_seconds < INLINE_SECONDS

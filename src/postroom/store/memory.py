@@ -9,11 +9,9 @@ from __future__ import annotations
 from itertools import count
 from random import Random
 
-import apsw
-
 from .clock import Clock
 from .errors import StoreUnavailable
-from .sqlite import opening
+from .sqlite import db, opening
 from .sqlite.engine import SqliteEngine
 from .sqlite.marks import MemoryMarks
 
@@ -25,9 +23,7 @@ class _Shared:
 
     def __init__(self) -> None:
         self.name = f"file:/postroom-{next(_names)}?vfs=memdb"
-        self.anchor = apsw.Connection(
-            self.name, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
-        )
+        self.anchor = db.connect(self.name, db.READ_WRITE_CREATE_URI)
         self.gone: set[str] = set()
         self.running: dict[int, dict[int, int]] = {}
 
@@ -41,7 +37,12 @@ class MemoryStore(SqliteEngine):
     commits_in_thread = False
 
     def __init__(
-        self, clock: Clock, *, seed: int = 0, commit_delay: float = 0.0, shared: _Shared | None = None
+        self,
+        clock: Clock,
+        *,
+        seed: int = 0,
+        commit_delay: float = 0.0,
+        shared: _Shared | None = None,
     ) -> None:
         self._shared = shared or _Shared()
         self._delay = commit_delay
@@ -68,7 +69,9 @@ class MemoryStore(SqliteEngine):
 
     def _check_process(self) -> None:
         if self._dead:
-            raise StoreUnavailable("this store handle is dead", "its process was killed", "open another")
+            raise StoreUnavailable(
+                "this store handle is dead", "its process was killed", "open another"
+            )
 
     def reopen(self) -> None:
         """Nothing to recover: memory has no second truth."""

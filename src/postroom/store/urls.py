@@ -18,7 +18,9 @@ SCHEME = "sqlite:///"
 def store_path(url: str) -> Path:
     """The file that a URL names, relative to the current directory. Raises ``BadInput``."""
     if not url.startswith(SCHEME) or len(url) == len(SCHEME):
-        raise BadInput(f"not a store URL: {url}", "it must begin with sqlite:///", f"for example {DEFAULT_URL}")
+        raise BadInput(
+            f"not a store URL: {url}", "it must begin with sqlite:///", f"for example {DEFAULT_URL}"
+        )
     return Path(url.removeprefix(SCHEME))
 
 

@@ -16,7 +16,19 @@ import apsw
 from .. import records as r
 from ..clock import Clock, Instant
 from ..errors import OutcomeUnknown, PostroomError, StoreBusy, StoreUnavailable
-from . import claiming, keyed, reading, registry, sending, sessions, settling, timekeeping, upkeep, verifying
+from . import (
+    claiming,
+    keyed,
+    reading,
+    registry,
+    sending,
+    sessions,
+    settling,
+    timekeeping,
+    upkeep,
+    verifying,
+)
+from .db import Db, connect
 from .leases import Gone
 from .tx import Policy, Tx
 
@@ -32,8 +44,8 @@ class SqliteEngine:
         self,
         url: str,
         clock: Clock,
-        write: apsw.Connection,
-        read: apsw.Connection,
+        write: Db,
+        read: Db,
         rng: Random,
         is_gone: Callable[[str], bool],
     ) -> None:
@@ -60,7 +72,9 @@ class SqliteEngine:
         try:
             self._write.execute("BEGIN IMMEDIATE")
         except apsw.BusyError as error:
-            raise StoreBusy("the store is busy", "another process is writing", "try again") from error
+            raise StoreBusy(
+                "the store is busy", "another process is writing", "try again"
+            ) from error
         except apsw.Error as error:
             raise unavailable(error) from error
         try:
@@ -149,7 +163,9 @@ class SqliteEngine:
     def counts(self, inbox: str | None = None) -> list[r.InboxCounts]:
         return self._look(lambda conn, now: reading.counts(conn, now, inbox))
 
-    def records(self, owner: str, kind: str | None = None, key: str | None = None) -> list[r.Record]:
+    def records(
+        self, owner: str, kind: str | None = None, key: str | None = None
+    ) -> list[r.Record]:
         return self._look(lambda conn, _: reading.records(conn, owner, kind, key))
 
     def sessions(self) -> list[r.Session]:
@@ -163,7 +179,7 @@ class SqliteEngine:
 
     def backup(self, path: str) -> None:
         """Copy the store, as of one moment, into a new file."""
-        target = apsw.Connection(path)
+        target = connect(path)
         try:
             with target.backup("main", self._read, "main") as copying:
                 while not copying.done:
@@ -183,7 +199,7 @@ class SqliteEngine:
 
     # Inside
 
-    def _look(self, read: Callable[[apsw.Connection, Instant], T]) -> T:
+    def _look(self, read: Callable[[Db, Instant], T]) -> T:
         """Run a reading function in one snapshot."""
         self._check_process()
         try:
@@ -211,18 +227,23 @@ class SqliteEngine:
         """Turns that a session had begun; None when nobody can know."""
         raise NotImplementedError
 
+    def _open_session(self, tx: Tx, op: r.OpenSession) -> r.Session:
+        return sessions.open_session(tx, op, self._gone)
+
+    def _tick(self, tx: Tx, op: r.Tick) -> r.Ticked:
+        return timekeeping.tick(tx, op.limit, self._gone)
+
     def _sweep(self, tx: Tx, op: r.Sweep) -> r.Changed:
         changed, self._sweep_after = upkeep.sweep(tx, op, self._sweep_after)
         return changed
 
     def _table(self) -> dict[type, Callable[..., r.Answer]]:
         """What handles each operation that is not applied in bulk."""
-        gone = self._gone
         return {
             r.Extend: settling.extend,
             r.Register: registry.register,
             r.Control: registry.control,
-            r.OpenSession: lambda tx, op: sessions.open_session(tx, op, gone),
+            r.OpenSession: self._open_session,
             r.RenewSession: sessions.renew,
             r.CloseSession: sessions.close,
             r.Activate: sessions.activate,
@@ -231,7 +252,7 @@ class SqliteEngine:
             r.Requeue: upkeep.requeue,
             r.Drop: upkeep.drop,
             r.Cancel: upkeep.cancel,
-            r.Tick: lambda tx, op: timekeeping.tick(tx, op.limit, gone),
+            r.Tick: self._tick,
             r.Sweep: self._sweep,
         }
 
@@ -249,10 +270,11 @@ def unavailable(error: apsw.Error) -> StoreUnavailable:
     """A storage error in the words of the port."""
     if isinstance(error, apsw.BusyError):
         return StoreBusy("the store is busy", str(error), "try again")
-    advice = {
+    advice: dict[type[apsw.Error], str] = {
         apsw.ReadOnlyError: "make the file and its directory writable",
         apsw.FullError: "free space on its disk",
         apsw.NotADBError: "choose another file",
         apsw.CorruptError: "run: postroom verify --deep, and restore a backup",
-    }.get(type(error), "look at the disk and the file's permissions")
-    return StoreUnavailable("the store does not answer", str(error), advice)
+    }
+    do = advice.get(type(error), "look at the disk and the file's permissions")
+    return StoreUnavailable("the store does not answer", str(error), do)

@@ -12,6 +12,7 @@ from ..clock import Clock, SystemClock
 from ..errors import StoreUnavailable
 from ..process import is_gone
 from . import opening, timekeeping
+from .db import Db
 from .engine import SqliteEngine, unavailable
 from .marks import FileMarks, read_marks
 
@@ -44,14 +45,16 @@ class FileStore(SqliteEngine):
             _open_files.pop(self._identity, None)
             raise
 
-    def _connect(self, clock: Clock) -> tuple[apsw.Connection, apsw.Connection]:
+    def _connect(self, clock: Clock) -> tuple[Db, Db]:
         """Both connections, with the schema brought up to date."""
         try:
             write = opening.connect(str(self.path))
             write.set_busy_timeout(5000)
             if write.readonly("main"):
                 raise StoreUnavailable(
-                    f"{self.path} is read-only", "its permissions forbid writing", "make it writable"
+                    f"{self.path} is read-only",
+                    "its permissions forbid writing",
+                    "make it writable",
                 )
             opening.make_durable(write)
             opening.migrate(write, clock)
@@ -101,7 +104,9 @@ class FileStore(SqliteEngine):
             _open_files.pop(self._identity, None)
 
 
-def open_file(path: Path, *, create: bool, clock: Clock | None = None, rng: Random | None = None) -> FileStore:
+def open_file(
+    path: Path, *, create: bool, clock: Clock | None = None, rng: Random | None = None
+) -> FileStore:
     """Open a store file, making it first where ``create`` says so.
 
     Raises ``StoreUnavailable`` for anything that would not be safe: a missing file, another
@@ -110,17 +115,23 @@ def open_file(path: Path, *, create: bool, clock: Clock | None = None, rng: Rand
     if not path.exists():
         if not create:
             raise StoreUnavailable(
-                f"no store at {path}", "it does not exist", "create it with: postroom pair TASK --manager M --worker W"
+                f"no store at {path}",
+                "it does not exist",
+                "create it with: postroom pair TASK --manager M --worker W",
             )
         opening.create_file(path)
     elif not path.is_file():
         raise StoreUnavailable(f"{path} is not a file", "", "name a file with --store")
     elif not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK):
-        raise StoreUnavailable(f"{path} is read-only", "its permissions forbid writing", "make it writable")
+        raise StoreUnavailable(
+            f"{path} is read-only", "its permissions forbid writing", "make it writable"
+        )
     return FileStore(path, clock or SystemClock(), rng or Random())
 
 
 def _cannot_open(path: Path, error: apsw.Error) -> StoreUnavailable:
     if isinstance(error, apsw.NotADBError):
-        return StoreUnavailable(f"{path} is not a database", "it is some other file", "choose another file")
+        return StoreUnavailable(
+            f"{path} is not a database", "it is some other file", "choose another file"
+        )
     return unavailable(error)

@@ -61,10 +61,14 @@ class Writes:
 def put(tx: Tx, op: Put) -> Changed | PostroomError:
     """Write records outside a turn, all or none."""
     if op.term is not None and not still_holds(tx, op.term):
-        return LostLease(f"{op.term.name} is active elsewhere", "this term is over", "stop this instance")
+        return LostLease(
+            f"{op.term.name} is active elsewhere", "this term is over", "stop this instance"
+        )
     writes = Writes(tx)
     if not writes.stage(op.writes):
         return Conflict(
-            "a record changed meanwhile", "it is not at the version that was read", "reload and repeat"
+            "a record changed meanwhile",
+            "it is not at the version that was read",
+            "reload and repeat",
         )
     return Changed(writes.apply())

@@ -42,9 +42,7 @@ def settle_down(
         moves.to_held(tx, seq, State.READY, fence, attempts=attempts, strikes=strikes)
 
 
-def take_back(
-    tx: Tx, rows: Iterable[tuple[int]], begun: frozenset[int] | None
-) -> tuple[int, int]:
+def take_back(tx: Tx, rows: Iterable[tuple[int]], begun: frozenset[int] | None) -> tuple[int, int]:
     """Take leases back from holders that are gone; answers (taken back, buried).
 
     ``begun`` are the messages whose turns had begun: those keep the attempt. The others only
@@ -64,7 +62,11 @@ def _take_one(tx: Tx, row: tuple[object, ...], waiting: bool) -> bool:
     seq, _, inbox_id, _, fence, attempts, maximum, _, strikes, since, session, _, key, _ = row
     assert isinstance(seq, int) and isinstance(inbox_id, int) and isinstance(fence, int)
     assert isinstance(attempts, int) and isinstance(maximum, int) and isinstance(strikes, int)
-    assert isinstance(since, int) and isinstance(session, int) and (key is None or isinstance(key, str))
+    assert (
+        isinstance(since, int)
+        and isinstance(session, int)
+        and (key is None or isinstance(key, str))
+    )
     inbox = tx.registry.get(inbox_id)
     if not waiting and attempts >= maximum:
         moves.to_final(

@@ -43,7 +43,15 @@ def to_ready(
     )
     _must(changed, seq, source, State.READY)
     tx.note(
-        seq, verb, State.READY, attempts, fence, since=since, session=session, reason=reason, error=error
+        seq,
+        verb,
+        State.READY,
+        attempts,
+        fence,
+        since=since,
+        session=session,
+        reason=reason,
+        error=error,
     )
     tx.ring(inbox)
 
@@ -78,7 +86,15 @@ def to_delayed(
     )
     _must(changed, seq, State.LEASED, State.DELAYED)
     tx.note(
-        seq, verb, State.DELAYED, attempts, fence, since=since, session=session, reason=reason, error=error
+        seq,
+        verb,
+        State.DELAYED,
+        attempts,
+        fence,
+        since=since,
+        session=session,
+        reason=reason,
+        error=error,
     )
 
 

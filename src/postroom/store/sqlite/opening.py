@@ -9,11 +9,15 @@ import apsw
 
 from ..clock import Clock
 from ..errors import StoreUnavailable
+from . import db
+from .db import Db
 from .queries import QUERIES
 
 APPLICATION_ID = 0x706F7374  # "post"
 OLDEST_SQLITE = (3, 51, 3)
-NETWORK_FS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "fuse.sshfs", "afs", "ceph"})
+NETWORK_FS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "fuse.sshfs", "afs", "ceph"}
+)
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -57,14 +61,15 @@ def create_file(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600))
     except OSError as error:
         raise StoreUnavailable(
-            f"cannot create {path}", error.strerror or str(error), "choose another place with --store"
+            f"cannot create {path}",
+            error.strerror or str(error),
+            "choose another place with --store",
         ) from error
 
 
-def connect(name: str, *, read_only: bool = False) -> apsw.Connection:
+def connect(name: str, *, read_only: bool = False) -> Db:
     """A connection with the settings every promise rests on, read back where SQLite may refuse them."""
-    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
-    conn = apsw.Connection(name, flags=flags, statementcachesize=200)
+    conn = db.connect(name, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI)
     conn.set_busy_timeout(0)
     conn.pragma("trusted_schema", False)
     conn.pragma("foreign_keys", False)
@@ -76,13 +81,15 @@ def connect(name: str, *, read_only: bool = False) -> apsw.Connection:
     return conn
 
 
-def make_durable(conn: apsw.Connection) -> None:
+def make_durable(conn: Db) -> None:
     """Write-ahead log, synced at each commit; anything less is refused."""
     mode = conn.pragma("journal_mode", "wal")
     conn.pragma("synchronous", "FULL")
     if mode != "wal" or conn.pragma("synchronous") != 2:
         raise StoreUnavailable(
-            "the store cannot be made durable", f"journal mode is {mode}", "use a file on a local disk"
+            "the store cannot be made durable",
+            f"journal mode is {mode}",
+            "use a file on a local disk",
         )
 
 
@@ -98,7 +105,7 @@ def migrations() -> list[tuple[int, str, str]]:
 SCHEMA_VERSION = max(version for version, _, _ in migrations())
 
 
-def migrate(conn: apsw.Connection, clock: Clock) -> None:
+def migrate(conn: Db, clock: Clock) -> None:
     """Bring the schema up to date, each migration in a transaction of its own."""
     while True:
         version = conn.pragma("user_version")
@@ -115,7 +122,7 @@ def migrate(conn: apsw.Connection, clock: Clock) -> None:
             raise
 
 
-def _check_version(conn: apsw.Connection, version: int) -> None:
+def _check_version(conn: Db, version: int) -> None:
     if version > SCHEMA_VERSION:
         raise StoreUnavailable(
             f"the store has schema version {version}",
@@ -125,11 +132,13 @@ def _check_version(conn: apsw.Connection, version: int) -> None:
     foreign = conn.pragma("application_id") != APPLICATION_ID
     if foreign and conn.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
         raise StoreUnavailable(
-            "the file is not a postroom store", "it is another program's database", "choose another file"
+            "the file is not a postroom store",
+            "it is another program's database",
+            "choose another file",
         )
 
 
-def _apply(conn: apsw.Connection, version: int, clock: Clock) -> None:
+def _apply(conn: Db, version: int, clock: Clock) -> None:
     sql = next(sql for number, _, sql in migrations() if number == version)
     conn.execute(sql)
     conn.pragma("application_id", APPLICATION_ID)
@@ -148,10 +157,10 @@ def next_epoch(old: int, wall: int) -> int:
     return max(old + 1, minutes)
 
 
-def raise_epoch(conn: apsw.Connection, wall: int) -> int:
+def raise_epoch(conn: Db, wall: int) -> int:
     """Give the store a new epoch, so that no lease from before the copy can settle anything."""
-    row = conn.execute(QUERIES["store_row"]).fetchone()
-    epoch = next_epoch(row[0], wall)
+    old: int = conn.execute(QUERIES["store_row"]).fetchone()[0]
+    epoch = next_epoch(old, wall)
     conn.execute(QUERIES["raise_epoch"], (epoch,))
     conn.execute(QUERIES["raise_fences"], (epoch,))
     return epoch

@@ -391,13 +391,13 @@ SELECT inbox, state, count(*), 0 FROM message WHERE state < 4 AND ?1 IS NULL GRO
 
 -- name: oldest_age
 SELECT min(ready_at) FROM (
-    SELECT * FROM (SELECT ready_at FROM message WHERE state = 0 AND state < 4 AND inbox = :inbox AND rank = 0 ORDER BY seq LIMIT :sample)
+    SELECT * FROM (SELECT ready_at FROM message WHERE state = 0 AND state < 4 AND inbox = ?1 AND rank = 0 ORDER BY seq LIMIT ?2)
     UNION ALL
-    SELECT * FROM (SELECT ready_at FROM message WHERE state = 0 AND state < 4 AND inbox = :inbox AND rank = 1 ORDER BY seq LIMIT :sample)
+    SELECT * FROM (SELECT ready_at FROM message WHERE state = 0 AND state < 4 AND inbox = ?1 AND rank = 1 ORDER BY seq LIMIT ?2)
     UNION ALL
-    SELECT * FROM (SELECT ready_at FROM message WHERE state = 0 AND state < 4 AND inbox = :inbox AND rank = 2 ORDER BY seq LIMIT :sample)
+    SELECT * FROM (SELECT ready_at FROM message WHERE state = 0 AND state < 4 AND inbox = ?1 AND rank = 2 ORDER BY seq LIMIT ?2)
     UNION ALL
-    SELECT * FROM (SELECT ready_at FROM message WHERE state = 0 AND state < 4 AND inbox = :inbox AND rank = 3 ORDER BY seq LIMIT :sample)
+    SELECT * FROM (SELECT ready_at FROM message WHERE state = 0 AND state < 4 AND inbox = ?1 AND rank = 3 ORDER BY seq LIMIT ?2)
 );
 
 -- name: oldest_due

@@ -10,22 +10,25 @@ from .queries import QUERIES
 from .registry import ENDED
 
 if TYPE_CHECKING:
-    import apsw
-
     from ..clock import Instant
+    from .db import Db
 
 SAMPLE = 32
 ENDS_A_LEASE = frozenset({"release", "retry", "take back", "back off", "bury"})
 
 
-def _rows(conn: apsw.Connection, query: str, *args: Any) -> list[Any]:
+def _rows(conn: Db, query: str, *args: Any) -> list[Any]:
     return conn.execute(QUERIES[query], args).fetchall()
 
 
 def _stored(row: tuple[Any, ...], now: Instant) -> StoredMessage:
     """A row as people see it: by the clock, not by when somebody last looked."""
     state, rank, expires_boot = State(row[5]), row[22], row[23]
-    if expires_boot is not None and expires_boot <= now.boot and state in (State.READY, State.DELAYED, State.HELD):
+    if (
+        expires_boot is not None
+        and expires_boot <= now.boot
+        and state in (State.READY, State.DELAYED, State.HELD)
+    ):
         state = State.EXPIRED
     elif rank <= now.boot and state in (State.DELAYED, State.LEASED):
         state = State.READY
@@ -37,7 +40,7 @@ def _stored(row: tuple[Any, ...], now: Instant) -> StoredMessage:
     )  # fmt: skip
 
 
-def message(conn: apsw.Connection, now: Instant, id: bytes) -> StoredMessage | None:
+def message(conn: Db, now: Instant, id: bytes) -> StoredMessage | None:
     rows = _rows(conn, "show", id)
     if not rows:
         return None
@@ -47,19 +50,27 @@ def message(conn: apsw.Connection, now: Instant, id: bytes) -> StoredMessage | N
 
 
 def _history(
-    conn: apsw.Connection, m: StoredMessage, state: State, claimed_at: int | None, session: int | None
+    conn: Db,
+    m: StoredMessage,
+    state: State,
+    claimed_at: int | None,
+    session: int | None,
 ) -> list[Event]:
     """Its columns tell of the sending, the last claim and the ack; events of all between."""
     events = [Event(m.created_at, "send", "accepted", 0, by=m.sender)]
     attempt = 0
-    for at, event, to, attempts, fence, since, by, reason, error in _rows(conn, "show_events", m.seq):
+    for at, event, to, attempts, fence, since, by, reason, error in _rows(
+        conn, "show_events", m.seq
+    ):
         if event in ENDS_A_LEASE and since is not None:
             attempt += 1
             events.append(Event(since, "claim", State.LEASED.word, attempt, fence, _by(by)))
         attempt = attempts
         events.append(Event(at, event, State(to).word, attempts, fence, _by(by), reason, error))
     if state in (State.LEASED, State.DONE) and claimed_at is not None:
-        events.append(Event(claimed_at, "claim", State.LEASED.word, m.attempts, m.fence, _by(session)))
+        events.append(
+            Event(claimed_at, "claim", State.LEASED.word, m.attempts, m.fence, _by(session))
+        )
     if state is State.DONE and m.final_at is not None:
         events.append(Event(m.final_at, "ack", State.DONE.word, m.attempts, m.fence, _by(session)))
     return events
@@ -70,7 +81,7 @@ def _by(session: int | None) -> str | None:
 
 
 def peek(
-    conn: apsw.Connection, now: Instant, inbox: str, limit: int, state: str | None, after: int
+    conn: Db, now: Instant, inbox: str, limit: int, state: str | None, after: int
 ) -> list[StoredMessage]:
     wanted = None if state is None else State[state.upper()]
     query = "peek_final" if wanted is not None and wanted >= State.DONE else "peek"
@@ -78,11 +89,11 @@ def peek(
     return [_stored(row, now) for row in _rows(conn, query, inbox, after, code, limit)]
 
 
-def dead(conn: apsw.Connection, now: Instant, inbox: str | None, limit: int) -> list[StoredMessage]:
+def dead(conn: Db, now: Instant, inbox: str | None, limit: int) -> list[StoredMessage]:
     return [_stored(row, now) for row in _rows(conn, "dead_all", inbox, limit)]
 
 
-def counts(conn: apsw.Connection, now: Instant, address: str | None) -> list[InboxCounts]:
+def counts(conn: Db, now: Instant, address: str | None) -> list[InboxCounts]:
     """Counts by inbox, moved along to now: due mail is ready, lapsed leases are ready, and so on."""
     inboxes = _rows(conn, "counts_inboxes", address)
     if address is not None and not inboxes:
@@ -93,7 +104,9 @@ def counts(conn: apsw.Connection, now: Instant, address: str | None) -> list[Inb
     result: list[InboxCounts] = []
     for id, name, life, paused, draining, bound, policy, ordered in inboxes:
         ready, leased, delayed, held, lapsed_expired = live.get(id, (0, 0, 0, 0, 0))
-        accepted, done, buried, expired, bounced, cancelled, over, lost, retried = final.get(id, (0,) * 9)
+        accepted, done, buried, expired, bounced, cancelled, over, lost, retried = final.get(
+            id, (0,) * 9
+        )
         result.append(
             InboxCounts(
                 inbox=name, accepted=accepted, ready=ready, leased=leased, delayed=delayed, held=held,
@@ -106,16 +119,16 @@ def counts(conn: apsw.Connection, now: Instant, address: str | None) -> list[Inb
     return result
 
 
-def _live(
-    conn: apsw.Connection, now: Instant, only: int | None
-) -> dict[int, tuple[int, int, int, int, int]]:
+def _live(conn: Db, now: Instant, only: int | None) -> dict[int, tuple[int, int, int, int, int]]:
     """(ready, leased, delayed, held, past expiry) of each inbox that has live mail."""
     table: dict[int, list[int]] = {}
     if only is None:
         for inbox, state, count, _ in _rows(conn, "counts_live", None):
             table.setdefault(inbox, [0] * 5)[state] = count
     else:
-        table[only] = [conn.execute(QUERIES["counts_live_one"], (s, only)).fetchone()[0] for s in range(4)] + [0]
+        table[only] = [_rows(conn, "counts_live_one", state, only)[0][0] for state in range(4)] + [
+            0
+        ]
     for inbox, count, _ in _rows(conn, "counts_due", now.boot, only):
         table[inbox][State.DELAYED] -= count
         table[inbox][State.READY] += count
@@ -128,19 +141,18 @@ def _live(
     return {inbox: (n[0], n[1], n[2], n[3], n[4]) for inbox, n in table.items()}
 
 
-def _oldest(conn: apsw.Connection, now: Instant, inbox: int) -> int:
+def _oldest(conn: Db, now: Instant, inbox: int) -> int:
     """The age of the oldest ready message, from the first few of each priority.
 
     Mail that came back keeps its place in the queue but was not waiting meanwhile, so the head
     alone may be younger than its successors.
     """
-    row = conn.execute(QUERIES["oldest_age"], {"inbox": inbox, "sample": SAMPLE}).fetchone()
-    due = conn.execute(QUERIES["oldest_due"], (inbox, now.boot)).fetchone()
-    since = [at for at in (row[0], due[0]) if at is not None]
+    found = _rows(conn, "oldest_age", inbox, SAMPLE) + _rows(conn, "oldest_due", inbox, now.boot)
+    since: list[int] = [at for (at,) in found if at is not None]
     return max(0, now.wall - min(since)) if since else 0
 
 
-def records(conn: apsw.Connection, owner: str, kind: str | None, key: str | None) -> list[Record]:
+def records(conn: Db, owner: str, kind: str | None, key: str | None) -> list[Record]:
     if kind is None:
         rows = _rows(conn, "records_of_owner", owner)
     elif key is None:
@@ -150,9 +162,12 @@ def records(conn: apsw.Connection, owner: str, kind: str | None, key: str | None
     return [Record(*row) for row in rows]
 
 
-def sessions(conn: apsw.Connection) -> list[Session]:
-    return [Session(*row[:5], live=bool(row[5])) for row in _rows(conn, "session_all")]
+def sessions(conn: Db) -> list[Session]:
+    return [
+        Session(id, name, kind, process, expires, bool(live))
+        for id, name, kind, process, expires, live in _rows(conn, "session_all")
+    ]
 
 
-def activations(conn: apsw.Connection) -> list[Term]:
+def activations(conn: Db) -> list[Term]:
     return [Term(*row) for row in _rows(conn, "activation_all")]

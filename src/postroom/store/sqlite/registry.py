@@ -11,8 +11,7 @@ from . import moves
 from .queries import QUERIES
 
 if TYPE_CHECKING:
-    import apsw
-
+    from .db import Db
     from .tx import Tx
 
 UNREGISTERED, OPEN, ENDED = 0, 1, 2
@@ -53,9 +52,9 @@ class Registry:
         self._version = -1
         self._by_address: dict[str, Inbox] = {}
         self._by_id: dict[int, Inbox] = {}
-        self._conn: apsw.Connection | None = None
+        self._conn: Db | None = None
 
-    def start(self, conn: apsw.Connection, version: int) -> None:
+    def start(self, conn: Db, version: int) -> None:
         """Begin a transaction under this version of the registry."""
         self._conn = conn
         if version != self._version or len(self._by_id) > CACHE_LIMIT:
@@ -138,7 +137,9 @@ def resume_held(tx: Tx, inbox: Inbox) -> int:
         return 0
     rows = tx.rows("held_in_inbox", inbox.id)
     for seq, fence, attempts, strikes in rows:
-        moves.to_ready(tx, seq, State.HELD, fence, inbox, attempts=attempts, strikes=strikes, verb="resume")
+        moves.to_ready(
+            tx, seq, State.HELD, fence, inbox, attempts=attempts, strikes=strikes, verb="resume"
+        )
     return len(rows)
 
 
@@ -191,12 +192,16 @@ def _control_key(tx: Tx, inbox: Inbox, switch: Switch, key: str) -> Changed | Po
         _changed(tx)
         resume_held(tx, tx.registry.get(inbox.id))
         return Changed(changed)
-    return BadInput(f"cannot {switch} one key", "only pause and resume take a key", "leave the key out")
+    return BadInput(
+        f"cannot {switch} one key", "only pause and resume take a key", "leave the key out"
+    )
 
 
 def _empty(tx: Tx, inbox: Inbox, target: State, verb: str, reason: str) -> int:
     """Bring all unclaimed mail of an inbox to a final state."""
     rows = tx.rows("live_in_inbox", inbox.id, -1)
     for seq, state, fence, attempts in rows:
-        moves.to_final(tx, seq, State(state), target, fence, inbox, verb=verb, attempt=attempts, reason=reason)
+        moves.to_final(
+            tx, seq, State(state), target, fence, inbox, verb=verb, attempt=attempts, reason=reason
+        )
     return len(rows)

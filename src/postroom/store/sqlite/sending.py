@@ -9,7 +9,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Conflict, EmptyGroup, InboxEnded, InboxFull, PostroomError, Refused, UnknownInbox
+from ..errors import (
+    Conflict,
+    EmptyGroup,
+    InboxEnded,
+    InboxFull,
+    PostroomError,
+    Refused,
+    UnknownInbox,
+)
 from ..identity import content_digest, derived_id, id_text, version_7_time
 from ..records import Accepted, Delivery, NewMessage, Send, Unrouted
 from ..states import State
@@ -91,6 +99,8 @@ def _direct(tx: Tx, send: Send, rooms: dict[int, _Room]) -> _Row | list[_Row] | 
     if recipient.startswith(("all:", "manager-of:")):
         return _group(tx, send, rooms)
     inbox = tx.registry.find(recipient)
+    if inbox is None and recipient.startswith("any:"):
+        return _unrouted(tx, send, None, empty=True)
     if inbox is None or inbox.life != OPEN or inbox.draining:
         return _unrouted(tx, send, inbox)
     if recipient.startswith("any:") and not tx.rows("inbox_members", inbox.role):
@@ -143,7 +153,15 @@ def _full(tx: Tx, send: Send, row: _Row, room: _Room) -> PostroomError | None:
     if inbox.policy == "drop-oldest" and (oldest := tx.row("oldest_ready", inbox.id)):
         seq, fence, attempts = oldest
         moves.to_final(
-            tx, seq, State.READY, State.DEAD, fence, inbox, verb="overflow", attempt=attempts, reason="overflow"
+            tx,
+            seq,
+            State.READY,
+            State.DEAD,
+            fence,
+            inbox,
+            verb="overflow",
+            attempt=attempts,
+            reason="overflow",
         )
         tx.count(inbox.id, OVERFLOWED)
         room.depth -= 1
@@ -161,7 +179,9 @@ def _unrouted(
     """Mail for somebody who is not there: refused, bounced or held, as the sender chose."""
     address = send.message.recipient
     if inbox is not None and inbox.life == OPEN and send.bounded:
-        return InboxEnded(f"inbox {address} takes no more mail", "it is draining", "resume it first")
+        return InboxEnded(
+            f"inbox {address} takes no more mail", "it is draining", "resume it first"
+        )
     if inbox is not None and inbox.life == OPEN:
         return _Row(send.message, inbox, State.READY)
     ended = inbox is not None and inbox.life == ENDED
@@ -172,9 +192,13 @@ def _unrouted(
         row.reason = "recipient ended" if ended else "recipient unknown"
         return row
     if empty:
-        return EmptyGroup(f"nobody takes mail for {address}", "the role has no member", "start one first")
+        return EmptyGroup(
+            f"nobody takes mail for {address}", "the role has no member", "start one first"
+        )
     if ended:
-        return InboxEnded(f"inbox {address} has ended", "it takes no more mail", "register it again first")
+        return InboxEnded(
+            f"inbox {address} has ended", "it takes no more mail", "register it again first"
+        )
     return UnknownInbox(
         f"no inbox {address}", "it was never registered", "register it, or send with --hold"
     )
@@ -203,7 +227,9 @@ def resolve(tx: Tx, recipient: str) -> list[str] | PostroomError:
     if kind == "all":
         members = [address for (address,) in tx.rows("inbox_members", name)]
         if not members:
-            return EmptyGroup(f"nobody is in {recipient}", "the role has no member", "start one first")
+            return EmptyGroup(
+                f"nobody is in {recipient}", "the role has no member", "start one first"
+            )
         return members
     row = tx.row("record_value", PAIRS, "binding", name)
     binding: dict[str, Any] = json.loads(row[0]) if row else {}
@@ -228,9 +254,12 @@ def _too_old(tx: Tx, id: bytes) -> Refused | None:
 def _insert(tx: Tx, rows: list[_Row]) -> dict[int, Accepted | Conflict]:
     """Insert all rows; answers for those that a unique index kept out, by sequence number."""
     first = tx.take_seqs(len(rows))
+    for n, row in enumerate(rows):
+        row.seq = first + n
     known = _spent(tx, rows)
     inserted = tx.run_many(
-        "message_insert", [_columns(tx, row, first + n) for n, row in enumerate(rows) if n not in known]
+        "message_insert",
+        [_columns(tx, row) for n, row in enumerate(rows) if n not in known],
     )
     doubles = {first + n: answer for n, answer in known.items()}
     if inserted != len(rows) - len(known):
@@ -254,10 +283,9 @@ def _count(tx: Tx, row: _Row) -> None:
         tx.bounced.append((row.seq, row.reason or ""))
 
 
-def _columns(tx: Tx, row: _Row, seq: int) -> tuple[Any, ...]:
+def _columns(tx: Tx, row: _Row) -> tuple[Any, ...]:
     """The row to insert; a handed-over message gets its delivery made beside it."""
-    m, state = row.message, row.state
-    row.seq = seq
+    m, state, seq = row.message, row.state, row.seq
     leased = state is State.LEASED
     fence = tx.first_fence() + leased
     due_at, expires_at, expires_boot, absolute = _times(tx, m)
@@ -270,7 +298,9 @@ def _columns(tx: Tx, row: _Row, seq: int) -> tuple[Any, ...]:
             tx.wall, tx.wall, m.correlation_id, m.causation_id, m.reply_to, m.headers,
         )  # fmt: skip
     else:
-        rank = due_at - tx.wall_offset if due_at is not None and absolute & 1 else tx.boot + m.delay_us
+        rank = (
+            due_at - tx.wall_offset if due_at is not None and absolute & 1 else tx.boot + m.delay_us
+        )
     return (
         seq, m.id, row.inbox.id, int(state), rank, m.priority, m.type, m.sender, m.body, tx.wall, tx.wall,
         int(leased), m.max_attempts, fence, row.session, tx.wall if leased else None,
@@ -302,10 +332,15 @@ def _spent(tx: Tx, rows: list[_Row]) -> dict[int, Accepted | Conflict]:
         if found is not None:
             m = row.message
             same = found[0] == content_digest(
-                row.inbox.address, m.sender, m.type, m.body, m.priority, m.dedup_key, m.correlation_id
+                row.inbox.address,
+                m.sender,
+                m.type,
+                m.body,
+                m.priority,
+                m.dedup_key,
+                m.correlation_id,
             )
             known[n] = Accepted(m.id, "duplicate") if same else _other_content()
-            row.seq = -1
     return known
 
 

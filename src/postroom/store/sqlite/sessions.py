@@ -71,7 +71,9 @@ def activate(tx: Tx, op: Activate) -> Term | PostroomError:
         holder = tx.row("session_get", row[0])
         if holder is not None and holder[5] and holder[4] > tx.boot:
             return Conflict(
-                f"{op.name} is active elsewhere", f"session {holder[1]} holds it", "wait until it ends"
+                f"{op.name} is active elsewhere",
+                f"session {holder[1]} holds it",
+                "wait until it ends",
             )
     tx.run("activation_put", op.name, op.session)
     return Term(op.name, op.session, tx.row("activation_get", op.name)[1])

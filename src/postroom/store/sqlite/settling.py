@@ -26,7 +26,22 @@ if TYPE_CHECKING:
     from .tx import Tx
 
 Lease = tuple[Any, ...]
-SEQ, ID, INBOX, STATE, FENCE, ATTEMPTS, MAXIMUM, PRIORITY, STRIKES, SINCE, SESSION, VERDICT, KEY, RANK = range(14)
+(
+    SEQ,
+    ID,
+    INBOX,
+    STATE,
+    FENCE,
+    ATTEMPTS,
+    MAXIMUM,
+    PRIORITY,
+    STRIKES,
+    SINCE,
+    SESSION,
+    VERDICT,
+    KEY,
+    RANK,
+) = range(14)
 
 
 def settle(tx: Tx, ops: Sequence[Settle]) -> list[Settled | PostroomError]:
@@ -82,7 +97,9 @@ def _guard(
         if not terms[op.term]:
             tx.count(lease[INBOX], LOST)
             return LostLease(
-                f"{op.term.name} is active elsewhere", "this instance's term is over", "stop this instance"
+                f"{op.term.name} is active elsewhere",
+                "this instance's term is over",
+                "stop this instance",
             )
     for output in op.outputs:
         refused = sending.check(tx, output)
@@ -90,7 +107,9 @@ def _guard(
             return refused
     if op.writes and not writes.stage(op.writes):
         return Conflict(
-            "a record changed meanwhile", "it is not at the version that was read", "reload and repeat"
+            "a record changed meanwhile",
+            "it is not at the version that was read",
+            "reload and repeat",
         )
     return None
 
@@ -106,7 +125,9 @@ def _not_leased(tx: Tx, op: Settle, lease: Lease, just_settled: bool) -> Settled
         if lease[STATE] == State.LEASED
         else f"it is {State(lease[STATE]).word}, not leased"
     )
-    return LostLease("the lease is lost", why, "drop this work; whoever holds the message now will do it")
+    return LostLease(
+        "the lease is lost", why, "drop this work; whoever holds the message now will do it"
+    )
 
 
 def _apply(tx: Tx, standing: list[tuple[Settle, Lease, Settled]]) -> None:
@@ -175,7 +196,9 @@ def extend(tx: Tx, op: Extend) -> Extended | PostroomError:
         return UnknownMessage("no such message", "its id is not known here", "check the id")
     if lease[STATE] != State.LEASED or lease[FENCE] != op.fence:
         tx.count(lease[INBOX], LOST)
-        return LostLease("the lease is lost", "the message is not leased under this fence", "drop this work")
+        return LostLease(
+            "the lease is lost", "the message is not leased under this fence", "drop this work"
+        )
     if lease[RANK] != SESSION_LEASE:
         tx.run("extend", tx.boot + op.lease_us, lease[SEQ], op.fence)
     return Extended(op.lease_us)

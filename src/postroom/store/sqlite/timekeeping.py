@@ -41,7 +41,11 @@ def tick(tx: Tx, limit: int, gone: Gone) -> Ticked:
     back, buried = take_back(tx, tx.rows("lapsed_anywhere", tx.boot, limit), None)
     following = tx.row("next_due")[0]
     return Ticked(
-        len(due), expired, held + back, lost + buried, None if following is None else max(0, following - tx.boot)
+        len(due),
+        expired,
+        held + back,
+        lost + buried,
+        None if following is None else max(0, following - tx.boot),
     )
 
 

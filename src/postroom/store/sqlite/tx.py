@@ -11,9 +11,8 @@ from .queries import QUERIES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import apsw
-
     from ..clock import Instant
+    from .db import Db
     from .registry import Inbox, Registry
 
 SESSION_LEASE = 1 << 62
@@ -50,7 +49,7 @@ class Tx:
     )
 
     def __init__(
-        self, conn: apsw.Connection, registry: Registry, now: Instant, rng: Random, policy: Policy
+        self, conn: Db, registry: Registry, now: Instant, rng: Random, policy: Policy
     ) -> None:
         self.conn = conn
         self.registry = registry
@@ -145,6 +144,8 @@ class Policy:
 
     __slots__ = ("ids_us", "rows_us")
 
-    def __init__(self, rows_us: int = 7 * 86_400_000_000, ids_us: int = 14 * 86_400_000_000) -> None:
+    def __init__(
+        self, rows_us: int = 7 * 86_400_000_000, ids_us: int = 14 * 86_400_000_000
+    ) -> None:
         self.rows_us = rows_us
         self.ids_us = ids_us

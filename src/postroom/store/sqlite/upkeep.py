@@ -18,16 +18,22 @@ if TYPE_CHECKING:
 FOLD_AT = 4000
 
 
-def _find(tx: Tx, ids: tuple[bytes, ...], *states: State) -> list[tuple[int, int, int, int, int, str]] | PostroomError:
+def _find(
+    tx: Tx, ids: tuple[bytes, ...], *states: State
+) -> list[tuple[int, int, int, int, int, str | None]] | PostroomError:
     """The rows of these messages, if each exists and is in one of these states."""
-    found: list[tuple[int, int, int, int, int, str]] = []
+    found: list[tuple[int, int, int, int, int, str | None]] = []
     for id in ids:
         row = tx.row("by_id", id)
         if row is None:
             return UnknownMessage("no such message", "its id is not known here", "check the id")
         if row[1] not in states:
             words = " or ".join(state.word for state in states)
-            return Conflict(f"the message is {State(row[1]).word}", f"it must be {words}", "look at it with: show")
+            return Conflict(
+                f"the message is {State(row[1]).word}",
+                f"it must be {words}",
+                "look at it with: show",
+            )
         found.append(row)
     return found
 
@@ -40,13 +46,15 @@ def requeue(tx: Tx, op: Requeue) -> Changed | PostroomError:
     for _, _, _, _, inbox, dedup_key in rows:
         if dedup_key is not None and tx.row("message_by_dedup", inbox, dedup_key):
             return Conflict(
-                "another message with its dedup key is live", "only one may be", "wait until that one is done"
+                "another message with its dedup key is live",
+                "only one may be",
+                "wait until that one is done",
             )
     for seq, _, fence, _, inbox_id, _ in rows:
-        inbox = tx.registry.get(inbox_id)
-        moves.to_ready(tx, seq, State.DEAD, fence, inbox, attempts=0, strikes=0, verb="requeue")
+        target = tx.registry.get(inbox_id)
+        moves.to_ready(tx, seq, State.DEAD, fence, target, attempts=0, strikes=0, verb="requeue")
         tx.count(inbox_id, DEAD, -1)
-        settle_down(tx, seq, fence, inbox, 0, 0, None)
+        settle_down(tx, seq, fence, target, 0, 0, None)
     return Changed(len(rows))
 
 
@@ -85,7 +93,19 @@ def sweep(tx: Tx, op: Sweep, after: int) -> tuple[Changed, int]:
     tx.run("session_forget", tx.boot - op.rows_us)
     forgotten = tx.run("spent_forget", tx.wall - op.ids_us, op.limit)
     rows = tx.rows("sweep_rows", after, op.limit)
-    for seq, id, inbox, state, address, sender, type, body, priority, dedup_key, correlation_id in rows:
+    for (
+        seq,
+        id,
+        inbox,
+        state,
+        address,
+        sender,
+        type,
+        body,
+        priority,
+        dedup_key,
+        correlation_id,
+    ) in rows:
         if state not in FINAL or state == State.DEAD:
             continue
         if tx.row("sweep_final_at", seq)[0] > tx.wall - op.rows_us:

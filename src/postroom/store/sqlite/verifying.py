@@ -10,10 +10,10 @@ from .queries import QUERIES
 from .tx import TALLY_OF_FINAL
 
 if TYPE_CHECKING:
-    import apsw
+    from .db import Db
 
 
-def verify(conn: apsw.Connection, *, deep: bool) -> Verification:
+def verify(conn: Db, *, deep: bool) -> Verification:
     """Compare the rows and the counts of forgotten rows with what was counted at each change.
 
     ``deep`` also has SQLite check every page and index of the file.
@@ -23,7 +23,9 @@ def verify(conn: apsw.Connection, *, deep: bool) -> Verification:
         return conn.execute(QUERIES[query], args).fetchall()
 
     names = {row[0]: row[1] for row in rows("counts_inboxes", None)}
-    found: dict[tuple[int, int], int] = {(inbox, state): n for inbox, state, n in rows("verify_rows")}
+    found: dict[tuple[int, int], int] = {
+        (inbox, state): n for inbox, state, n in rows("verify_rows")
+    }
     for inbox, state, n in rows("verify_dropped"):
         found[inbox, state] = found.get((inbox, state), 0) + n
     tallies = {row[0]: row[1:] for row in rows("counts_final", None)}
@@ -47,6 +49,7 @@ def verify(conn: apsw.Connection, *, deep: bool) -> Verification:
     if orphans:
         faults.append(f"{orphans} messages belong to no inbox")
     if deep:
-        faults += [line for (line,) in conn.execute("PRAGMA integrity_check").fetchall() if line != "ok"]
+        lines = [str(line) for (line,) in conn.execute("PRAGMA integrity_check").fetchall()]
+        faults += [line for line in lines if line != "ok"]
     totals = {state.word: sum(n for (_, s), n in found.items() if s == state) for state in State}
     return Verification(not faults, accepted, unaccounted, totals, faults)
