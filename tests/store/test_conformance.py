@@ -86,9 +86,7 @@ def settle(
     return do(store, settlement(delivery, verdict, **fields), r.Settled)
 
 
-def settlement(
-    delivery: r.Delivery, verdict: r.Verdict = r.Verdict.ACK, **fields: object
-) -> r.Settle:
+def settlement(delivery: r.Delivery, verdict: r.Verdict = r.Verdict.ACK, **fields: object) -> r.Settle:
     operation = r.Settle(delivery.id, delivery.fence, verdict)
     for name, value in fields.items():
         setattr(operation, name, value)
@@ -173,7 +171,8 @@ def test_a_duplicate_is_recognised_within_one_batch_and_after_the_ack(store: Eng
     register(store, INBOX)
     message = a_message()
     first, second = transact(store, [r.Send(message), r.Send(message)])
-    assert isinstance(first, r.Accepted) and isinstance(second, r.Accepted)
+    assert isinstance(first, r.Accepted)
+    assert isinstance(second, r.Accepted)
     assert (first.state, second.state) == ("accepted", "duplicate")
     settle(store, claim(store)[0])
     assert send(store, message).state == "duplicate"
@@ -190,9 +189,7 @@ def test_a_duplicate_is_recognised_within_one_batch_and_after_the_ack(store: Eng
         ("dedup_key", "k"),
     ],
 )
-def test_the_same_id_with_other_content_is_a_conflict(
-    store: Engine, field: str, value: object
-) -> None:
+def test_the_same_id_with_other_content_is_a_conflict(store: Engine, field: str, value: object) -> None:
     register(store, INBOX)
     message = a_message()
     send(store, message)
@@ -215,7 +212,8 @@ def test_an_id_older_than_ids_are_kept_is_refused(store: Engine, clock: ManualCl
     old = a_message()
     old.id = made.to_bytes(6) + bytes([0x70]) + bytes(9)
     error = refusal(store, r.Send(old))
-    assert isinstance(error, Refused) and error.code == "id_too_old"
+    assert isinstance(error, Refused)
+    assert error.code == "id_too_old"
 
 
 def test_a_refused_send_fails_alone_in_its_batch(store: Engine) -> None:
@@ -413,7 +411,8 @@ def test_a_message_is_handed_over_when_nothing_waits_before_it(store: Engine) ->
     register(store, INBOX)
     me = session(store)
     delivery = send(store, hand_to=me).delivery
-    assert delivery is not None and delivery.attempt == 1
+    assert delivery is not None
+    assert delivery.attempt == 1
     assert counts(store).leased == 1
     assert settle(store, delivery).state == "done"
 
@@ -462,9 +461,7 @@ def test_a_wrong_fence_has_lost_the_lease_and_is_counted(store: Engine) -> None:
     assert counts(store).leased == 1
 
 
-def test_a_late_ack_after_somebody_else_took_over_is_refused(
-    store: Engine, clock: ManualClock
-) -> None:
+def test_a_late_ack_after_somebody_else_took_over_is_refused(store: Engine, clock: ManualClock) -> None:
     register(store, INBOX, "manager/m")
     send(store)
     (late,) = claim(store, lease_us=SECOND)
@@ -476,7 +473,8 @@ def test_a_late_ack_after_somebody_else_took_over_is_refused(
         writes=[r.Write("worker/a", "state", "", b"1")],
     )
     assert isinstance(refusal(store, effects), LostLease)
-    assert store.records("worker/a") == [] and counts(store, "manager/m").accepted == 0
+    assert store.records("worker/a") == []
+    assert counts(store, "manager/m").accepted == 0
     assert settle(store, current).state == "done"
 
 
@@ -494,9 +492,7 @@ def test_an_unknown_message_cannot_be_settled(store: Engine) -> None:
     assert isinstance(refusal(store, operation), UnknownMessage)
 
 
-def test_a_retry_waits_by_the_schedule_and_the_last_one_is_dead(
-    store: Engine, clock: ManualClock
-) -> None:
+def test_a_retry_waits_by_the_schedule_and_the_last_one_is_dead(store: Engine, clock: ManualClock) -> None:
     register(store, INBOX)
     send(store, a_message(max_attempts=2))
     settle(store, claim(store)[0], r.Verdict.RETRY, error="boom")
@@ -569,13 +565,12 @@ def test_chained_writes_of_one_batch_are_kept_up_to_the_first_that_fails(store: 
     chain[1].fence += 1
     first, second, third = transact(store, chain)
     assert isinstance(first, r.Settled)
-    assert isinstance(second, LostLease) and isinstance(third, Conflict)
+    assert isinstance(second, LostLease)
+    assert isinstance(third, Conflict)
     assert store.records("worker/a")[0].value == b"0"
 
 
-def test_extending_a_lease_keeps_it_and_a_wrong_fence_does_not(
-    store: Engine, clock: ManualClock
-) -> None:
+def test_extending_a_lease_keeps_it_and_a_wrong_fence_does_not(store: Engine, clock: ManualClock) -> None:
     register(store, INBOX)
     send(store)
     (delivery,) = claim(store, lease_us=SECOND)
@@ -591,7 +586,8 @@ def test_extending_a_lease_keeps_it_and_a_wrong_fence_does_not(
 def test_a_delayed_message_is_ready_when_it_is_due(store: Engine, clock: ManualClock) -> None:
     register(store, INBOX)
     send(store, a_message(delay_us=5 * SECOND))
-    assert claim(store) == [] and counts(store).delayed == 1
+    assert claim(store) == []
+    assert counts(store).delayed == 1
     clock.advance(5)
     assert counts(store).ready == 1
     assert len(claim(store)) == 1
@@ -610,15 +606,14 @@ def test_durations_do_not_heed_a_step_of_the_wall_clock(store: Engine, clock: Ma
     register(store, INBOX)
     send(store, a_message(delay_us=60 * SECOND, ttl_us=120 * SECOND))
     clock.step_wall(3600)
-    assert claim(store) == [] and counts(store).delayed == 1
+    assert claim(store) == []
+    assert counts(store).delayed == 1
     clock.step_wall(-7200)
     clock.advance(60)
     assert len(claim(store)) == 1
 
 
-def test_a_time_given_as_wall_time_heeds_a_step_of_the_wall_clock(
-    store: Engine, clock: ManualClock
-) -> None:
+def test_a_time_given_as_wall_time_heeds_a_step_of_the_wall_clock(store: Engine, clock: ManualClock) -> None:
     register(store, INBOX)
     send(store, a_message(due_at=clock.now().wall + 3600 * SECOND))
     assert claim(store) == []
@@ -626,9 +621,7 @@ def test_a_time_given_as_wall_time_heeds_a_step_of_the_wall_clock(
     assert len(claim(store)) == 1
 
 
-def test_a_tick_does_what_is_due_and_says_when_to_come_again(
-    store: Engine, clock: ManualClock
-) -> None:
+def test_a_tick_does_what_is_due_and_says_when_to_come_again(store: Engine, clock: ManualClock) -> None:
     register(store, INBOX)
     send(store, a_message(delay_us=2 * SECOND))
     first = do(store, r.Tick(), r.Ticked)
@@ -700,7 +693,8 @@ def test_a_requeued_message_has_all_attempts_again_and_a_higher_fence(store: Eng
     transact_one(store, r.Requeue((sent.id,)))
     (again,) = claim(store)
     assert (again.attempt, again.fence > delivery.fence) == (1, True)
-    assert counts(store).dead == 0 and store.verify().ok
+    assert counts(store).dead == 0
+    assert store.verify().ok
 
 
 def test_a_dropped_dead_letter_is_cancelled_and_counted_once(store: Engine) -> None:
@@ -766,18 +760,14 @@ def test_a_closed_session_gives_its_leases_back_with_their_attempts(store: Engin
     assert claim(store)[0].attempt == 1
 
 
-def test_only_one_live_session_holds_an_activation_and_terms_grow(
-    store: Engine, clock: ManualClock
-) -> None:
+def test_only_one_live_session_holds_an_activation_and_terms_grow(store: Engine, clock: ManualClock) -> None:
     one, two = session(store), session(store, lease_us=600 * SECOND)
     first = do(store, r.Activate("dispatcher", one), r.Term)
     assert isinstance(refusal(store, r.Activate("dispatcher", two)), Conflict)
     clock.advance(61)
     second = do(store, r.Activate("dispatcher", two), r.Term)
     assert second.term > first.term
-    assert isinstance(
-        refusal(store, r.Put((r.Write("dispatcher", "x", "", b"1"),), term=first)), LostLease
-    )
+    assert isinstance(refusal(store, r.Put((r.Write("dispatcher", "x", "", b"1"),), term=first)), LostLease)
 
 
 def test_an_ack_under_an_old_term_is_refused(store: Engine) -> None:
@@ -821,7 +811,8 @@ def test_final_rows_are_forgotten_in_time_but_counted_and_their_ids_remembered(
     sweep = r.Sweep(7 * 86_400 * SECOND, 14 * 86_400 * SECOND)
     assert do(store, sweep, r.Changed).count == 1
     assert store.message(message.id) is None
-    assert counts(store).done == 1 and store.verify().ok
+    assert counts(store).done == 1
+    assert store.verify().ok
     assert send(store, message).state == "duplicate"
     message.body = b"[]"
     assert isinstance(refusal(store, r.Send(message)), Conflict)

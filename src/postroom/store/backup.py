@@ -39,7 +39,7 @@ def restore(source: Path, target_url: str, *, force: bool, clock: Clock | None =
     epoch = _copy(source, part, clock or SystemClock())
     for suffix in ("-wal", "-shm"):
         target.with_name(target.name + suffix).unlink(missing_ok=True)
-    os.replace(part, target)
+    part.replace(target)
     directory = os.open(target.parent, os.O_RDONLY)
     try:
         os.fsync(directory)
@@ -59,9 +59,7 @@ def _copy(source: Path, part: Path, clock: Clock) -> int:
         new.pragma("journal_mode", "delete")
         new.pragma("synchronous", "FULL")
         if new.pragma("application_id") != opening.APPLICATION_ID:
-            raise StoreUnavailable(
-                f"{source} is not a postroom backup", "it is another program's file", ""
-            )
+            raise StoreUnavailable(f"{source} is not a postroom backup", "it is another program's file", "")
         opening.migrate(new, clock)
         new.execute("BEGIN IMMEDIATE")
         epoch = opening.raise_epoch(new, clock.now().wall)

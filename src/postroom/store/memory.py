@@ -69,9 +69,7 @@ class MemoryStore(SqliteEngine):
 
     def _check_process(self) -> None:
         if self._dead:
-            raise StoreUnavailable(
-                "this store handle is dead", "its process was killed", "open another"
-            )
+            raise StoreUnavailable("this store handle is dead", "its process was killed", "open another")
 
     def reopen(self) -> None:
         """Nothing to recover: memory has no second truth."""

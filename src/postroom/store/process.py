@@ -34,7 +34,7 @@ def _boot_id() -> str:
 
 
 def _namespace() -> str:
-    return os.readlink("/proc/self/ns/pid").removeprefix("pid:[").removesuffix("]")
+    return str(Path("/proc/self/ns/pid").readlink()).removeprefix("pid:[").removesuffix("]")
 
 
 def _start_time(pid: int) -> str | None:

@@ -72,9 +72,7 @@ class SqliteEngine:
         try:
             self._write.execute("BEGIN IMMEDIATE")
         except apsw.BusyError as error:
-            raise StoreBusy(
-                "the store is busy", "another process is writing", "try again"
-            ) from error
+            raise StoreBusy("the store is busy", "another process is writing", "try again") from error
         except apsw.Error as error:
             raise unavailable(error) from error
         try:
@@ -163,9 +161,7 @@ class SqliteEngine:
     def counts(self, inbox: str | None = None) -> list[r.InboxCounts]:
         return self._look(lambda conn, now: reading.counts(conn, now, inbox))
 
-    def records(
-        self, owner: str, kind: str | None = None, key: str | None = None
-    ) -> list[r.Record]:
+    def records(self, owner: str, kind: str | None = None, key: str | None = None) -> list[r.Record]:
         return self._look(lambda conn, _: reading.records(conn, owner, kind, key))
 
     def sessions(self) -> list[r.Session]:

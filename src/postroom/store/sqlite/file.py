@@ -27,7 +27,7 @@ class FileStore(SqliteEngine):
     def __init__(self, path: Path, clock: Clock, rng: Random) -> None:
         opening.check_sqlite(apsw.sqlite_lib_version())
         opening.check_file_system(path)
-        stat = os.stat(path)
+        stat = path.stat()
         self.path = path
         self._identity = (stat.st_dev, stat.st_ino)
         if _open_files.get(self._identity) == os.getpid():
@@ -123,15 +123,11 @@ def open_file(
     elif not path.is_file():
         raise StoreUnavailable(f"{path} is not a file", "", "name a file with --store")
     elif not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK):
-        raise StoreUnavailable(
-            f"{path} is read-only", "its permissions forbid writing", "make it writable"
-        )
+        raise StoreUnavailable(f"{path} is read-only", "its permissions forbid writing", "make it writable")
     return FileStore(path, clock or SystemClock(), rng or Random())
 
 
 def _cannot_open(path: Path, error: apsw.Error) -> StoreUnavailable:
     if isinstance(error, apsw.NotADBError):
-        return StoreUnavailable(
-            f"{path} is not a database", "it is some other file", "choose another file"
-        )
+        return StoreUnavailable(f"{path} is not a database", "it is some other file", "choose another file")
     return unavailable(error)

@@ -61,9 +61,7 @@ class Writes:
 def put(tx: Tx, op: Put) -> Changed | PostroomError:
     """Write records outside a turn, all or none."""
     if op.term is not None and not still_holds(tx, op.term):
-        return LostLease(
-            f"{op.term.name} is active elsewhere", "this term is over", "stop this instance"
-        )
+        return LostLease(f"{op.term.name} is active elsewhere", "this term is over", "stop this instance")
     writes = Writes(tx)
     if not writes.stage(op.writes):
         return Conflict(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..backoff import backoff_us
 from ..states import State
@@ -22,9 +22,7 @@ class Gone:
 
     __slots__ = ("begun", "is_gone")
 
-    def __init__(
-        self, is_gone: Callable[[str], bool], begun: Callable[[int], frozenset[int] | None]
-    ) -> None:
+    def __init__(self, is_gone: Callable[[str], bool], begun: Callable[[int], frozenset[int] | None]) -> None:
         self.is_gone = is_gone
         self.begun = begun
 
@@ -57,25 +55,18 @@ def take_back(tx: Tx, rows: Iterable[tuple[int]], begun: frozenset[int] | None) 
     return back, buried
 
 
-def _take_one(tx: Tx, row: tuple[object, ...], waiting: bool) -> bool:
+def _take_one(tx: Tx, row: tuple[Any, ...], waiting: bool) -> bool:
     """Take one lease back. The second time and later the message also has to wait a while."""
     seq, _, inbox_id, _, fence, attempts, maximum, _, strikes, since, session, _, key, _ = row
-    assert isinstance(seq, int) and isinstance(inbox_id, int) and isinstance(fence, int)
-    assert isinstance(attempts, int) and isinstance(maximum, int) and isinstance(strikes, int)
-    assert (
-        isinstance(since, int)
-        and isinstance(session, int)
-        and (key is None or isinstance(key, str))
-    )
     inbox = tx.registry.get(inbox_id)
     if not waiting and attempts >= maximum:
         moves.to_final(
             tx, seq, State.LEASED, State.DEAD, fence, inbox, verb="bury", attempt=attempts,
-            reason="attempts", error="its holder was gone before it was settled", since=since, session=session,
+            reason="attempts", error="its holder was gone", since=since, session=session,
         )  # fmt: skip
         return True
     attempts, strikes = (attempts - 1, strikes) if waiting else (attempts, strikes + 1)
-    if not waiting and strikes > 1:
+    if strikes > 1 and not waiting:
         moves.to_delayed(
             tx, seq, fence, backoff_us(strikes - 1, tx.rng), attempts=attempts, strikes=strikes,
             verb="back off", reason="taken back", since=since, session=session,

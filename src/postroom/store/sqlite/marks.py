@@ -53,9 +53,7 @@ def read_marks(path: Path) -> frozenset[int] | None:
         data = path.read_bytes()
     except FileNotFoundError:
         return None
-    return frozenset(
-        seq for (seq,) in SLOT.iter_unpack(data[: len(data) // SLOT.size * SLOT.size])
-    ) - {0}
+    return frozenset(seq for (seq,) in SLOT.iter_unpack(data[: len(data) // SLOT.size * SLOT.size])) - {0}
 
 
 class MemoryMarks:

@@ -38,9 +38,7 @@ def to_ready(
     session: int | None = None,
 ) -> None:
     """Make a message claimable, and ring for it."""
-    changed = tx.run(
-        "to_ready", tx.wall, attempts, strikes, verdict, reason, error, seq, int(source), fence
-    )
+    changed = tx.run("to_ready", tx.wall, attempts, strikes, verdict, reason, error, seq, int(source), fence)
     _must(changed, seq, source, State.READY)
     tx.note(
         seq,
@@ -122,15 +120,11 @@ def to_final(
     session: int | None = None,
 ) -> None:
     """End a message's life, count it, and tell the sender where that is due."""
-    changed = tx.run(
-        "to_final", int(target), tx.wall, verdict, reason, error, seq, int(source), fence
-    )
+    changed = tx.run("to_final", int(target), tx.wall, verdict, reason, error, seq, int(source), fence)
     _must(changed, seq, source, target)
     tx.count(inbox.id, TALLY_OF_FINAL[target])
     if source is State.DEAD:
         tx.count(inbox.id, TALLY_OF_FINAL[State.DEAD], -1)
-    tx.note(
-        seq, verb, target, attempt, fence, since=since, session=session, reason=reason, error=error
-    )
+    tx.note(seq, verb, target, attempt, fence, since=since, session=session, reason=reason, error=error)
     if target is State.BOUNCED:
         tx.bounced.append((seq, reason or ""))

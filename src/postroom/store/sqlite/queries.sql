@@ -387,7 +387,7 @@ SELECT id, address, life, paused, draining, bound, policy, ordered FROM inbox
 WHERE (?1 IS NULL OR address = ?1) ORDER BY address;
 
 -- name: counts_live
-SELECT inbox, state, count(*), 0 FROM message WHERE state < 4 AND ?1 IS NULL GROUP BY state, inbox;
+SELECT inbox, state, count(*) FROM message WHERE state IN (1, 2, 3) AND state < 4 GROUP BY state, inbox;
 
 -- name: oldest_age
 SELECT min(ready_at) FROM (

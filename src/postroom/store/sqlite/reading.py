@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from ..records import Event, InboxCounts, Record, Session, StoredMessage, Term
@@ -59,18 +60,14 @@ def _history(
     """Its columns tell of the sending, the last claim and the ack; events of all between."""
     events = [Event(m.created_at, "send", "accepted", 0, by=m.sender)]
     attempt = 0
-    for at, event, to, attempts, fence, since, by, reason, error in _rows(
-        conn, "show_events", m.seq
-    ):
+    for at, event, to, attempts, fence, since, by, reason, error in _rows(conn, "show_events", m.seq):
         if event in ENDS_A_LEASE and since is not None:
             attempt += 1
             events.append(Event(since, "claim", State.LEASED.word, attempt, fence, _by(by)))
         attempt = attempts
         events.append(Event(at, event, State(to).word, attempts, fence, _by(by), reason, error))
     if state in (State.LEASED, State.DONE) and claimed_at is not None:
-        events.append(
-            Event(claimed_at, "claim", State.LEASED.word, m.attempts, m.fence, _by(session))
-        )
+        events.append(Event(claimed_at, "claim", State.LEASED.word, m.attempts, m.fence, _by(session)))
     if state is State.DONE and m.final_at is not None:
         events.append(Event(m.final_at, "ack", State.DONE.word, m.attempts, m.fence, _by(session)))
     return events
@@ -103,14 +100,13 @@ def counts(conn: Db, now: Instant, address: str | None) -> list[InboxCounts]:
     final = {row[0]: row[1:] for row in _rows(conn, "counts_final", only)}
     result: list[InboxCounts] = []
     for id, name, life, paused, draining, bound, policy, ordered in inboxes:
-        ready, leased, delayed, held, lapsed_expired = live.get(id, (0, 0, 0, 0, 0))
-        accepted, done, buried, expired, bounced, cancelled, over, lost, retried = final.get(
-            id, (0,) * 9
-        )
+        moved, leased, delayed, held, past = live.get(id, (0, 0, 0, 0, 0))
+        accepted, done, buried, expired, bounced, cancelled, over, lost, retried = final.get(id, (0,) * 9)
+        ready = accepted - done - buried - expired - bounced - cancelled + moved
         result.append(
             InboxCounts(
                 inbox=name, accepted=accepted, ready=ready, leased=leased, delayed=delayed, held=held,
-                done=done, dead=buried, expired=expired + lapsed_expired, bounced=bounced, cancelled=cancelled,
+                done=done, dead=buried, expired=expired + past, bounced=bounced, cancelled=cancelled,
                 oldest_ready_us=_oldest(conn, now, id) if ready else None, paused=bool(paused),
                 draining=bool(draining), ended=life == ENDED, bound=bound, policy=policy,
                 ordered=bool(ordered), overflowed=over, lost_leases=lost, retried=retried,
@@ -120,25 +116,27 @@ def counts(conn: Db, now: Instant, address: str | None) -> list[InboxCounts]:
 
 
 def _live(conn: Db, now: Instant, only: int | None) -> dict[int, tuple[int, int, int, int, int]]:
-    """(ready, leased, delayed, held, past expiry) of each inbox that has live mail."""
-    table: dict[int, list[int]] = {}
+    """(ready, leased, delayed, held, past expiry) of each inbox, ready as a correction.
+
+    Ready mail may be very many, so it is not counted but is what remains of all live mail: the
+    first number is what to add to the live count.
+    """
+    table: dict[int, list[int]] = defaultdict(lambda: [0] * 5)
     if only is None:
-        for inbox, state, count, _ in _rows(conn, "counts_live", None):
-            table.setdefault(inbox, [0] * 5)[state] = count
+        for inbox, state, count in _rows(conn, "counts_live"):
+            table[inbox][state] = count
     else:
-        table[only] = [_rows(conn, "counts_live_one", state, only)[0][0] for state in range(4)] + [
-            0
-        ]
+        for state in (State.LEASED, State.DELAYED, State.HELD):
+            table[only][state] = _rows(conn, "counts_live_one", int(state), only)[0][0]
     for inbox, count, _ in _rows(conn, "counts_due", now.boot, only):
         table[inbox][State.DELAYED] -= count
-        table[inbox][State.READY] += count
     for inbox, count, _ in _rows(conn, "counts_lapsed", now.boot, only):
         table[inbox][State.LEASED] -= count
-        table[inbox][State.READY] += count
     for inbox, state, due, count in _rows(conn, "counts_expired", now.boot, only):
-        table[inbox][State.READY if state == State.DELAYED and due else state] -= count
+        if state == State.HELD or (state == State.DELAYED and not due):
+            table[inbox][state] -= count
         table[inbox][4] += count
-    return {inbox: (n[0], n[1], n[2], n[3], n[4]) for inbox, n in table.items()}
+    return {inbox: (-sum(n), n[1], n[2], n[3], n[4]) for inbox, n in table.items()}
 
 
 def _oldest(conn: Db, now: Instant, inbox: int) -> int:

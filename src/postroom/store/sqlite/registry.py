@@ -19,12 +19,18 @@ CACHE_LIMIT = 200_000
 
 
 class Inbox:
-    """One inbox row, as of the registry version it was read under."""
+    """One inbox row, as of the registry version it was read under.
+
+    ``depth`` (live messages) and ``empty`` (nothing is ready) are remembered from the last batch
+    that looked, for as long as nobody else writes to the store; None and False mean "look".
+    """
 
     __slots__ = (
         "address",
         "bound",
+        "depth",
         "draining",
+        "empty",
         "has_paused_keys",
         "id",
         "life",
@@ -43,6 +49,8 @@ class Inbox:
         self.ordered = bool(row[7])
         self.bound, self.policy = row[8], row[9]
         self.has_paused_keys = bool(row[10])
+        self.depth: int | None = None
+        self.empty = False
 
 
 class Registry:
@@ -50,6 +58,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._version = -1
+        self._data_version = -1
         self._by_address: dict[str, Inbox] = {}
         self._by_id: dict[int, Inbox] = {}
         self._conn: Db | None = None
@@ -60,6 +69,11 @@ class Registry:
         if version != self._version or len(self._by_id) > CACHE_LIMIT:
             self.forget()
             self._version = version
+        data_version: int = conn.pragma("data_version")
+        if data_version != self._data_version:
+            self._data_version = data_version
+            for inbox in self._by_id.values():
+                inbox.depth, inbox.empty = None, False
 
     def forget(self) -> None:
         """Drop the cache; also after a rollback, which takes rows back that it may hold."""
@@ -69,6 +83,10 @@ class Registry:
 
     def find(self, address: str) -> Inbox | None:
         return self._by_address.get(address) or self._load("inbox_by_address", address)
+
+    def cached(self, id: int) -> Inbox | None:
+        """The row if this handle has seen it under the present version."""
+        return self._by_id.get(id)
 
     def get(self, id: int) -> Inbox:
         found = self._by_id.get(id) or self._load("inbox_by_id", id)
@@ -137,9 +155,7 @@ def resume_held(tx: Tx, inbox: Inbox) -> int:
         return 0
     rows = tx.rows("held_in_inbox", inbox.id)
     for seq, fence, attempts, strikes in rows:
-        moves.to_ready(
-            tx, seq, State.HELD, fence, inbox, attempts=attempts, strikes=strikes, verb="resume"
-        )
+        moves.to_ready(tx, seq, State.HELD, fence, inbox, attempts=attempts, strikes=strikes, verb="resume")
     return len(rows)
 
 
@@ -192,9 +208,7 @@ def _control_key(tx: Tx, inbox: Inbox, switch: Switch, key: str) -> Changed | Po
         _changed(tx)
         resume_held(tx, tx.registry.get(inbox.id))
         return Changed(changed)
-    return BadInput(
-        f"cannot {switch} one key", "only pause and resume take a key", "leave the key out"
-    )
+    return BadInput(f"cannot {switch} one key", "only pause and resume take a key", "leave the key out")
 
 
 def _empty(tx: Tx, inbox: Inbox, target: State, verb: str, reason: str) -> int:

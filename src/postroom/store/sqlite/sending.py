@@ -11,18 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import (
     Conflict,
-    EmptyGroup,
-    InboxEnded,
     InboxFull,
     PostroomError,
-    Refused,
-    UnknownInbox,
 )
-from ..identity import content_digest, derived_id, id_text, version_7_time
+from ..identity import content_digest, derived_id, id_text
 from ..records import Accepted, Delivery, NewMessage, Send, Unrouted
 from ..states import State
 from . import moves
-from .registry import ENDED, OPEN, UNREGISTERED, Inbox, ensure
+from .registry import OPEN, Inbox
+from .routing import Row, route
 from .tx import ACCEPTED, BOUNCED, OVERFLOWED, SESSION_LEASE
 
 if TYPE_CHECKING:
@@ -31,116 +28,93 @@ if TYPE_CHECKING:
     from .tx import Tx
 
 Answer = Accepted | PostroomError
-PAIRS = "postroom/pairs"
-
-
-class _Row:
-    """One message on its way in: the send it came from, where it goes and as what."""
-
-    __slots__ = ("delivery", "inbox", "message", "overflow", "reason", "seq", "session", "state")
-
-    def __init__(self, message: NewMessage, inbox: Inbox, state: State) -> None:
-        self.message = message
-        self.inbox = inbox
-        self.state = state
-        self.overflow: str | None = None
-        self.reason: str | None = None
-        self.delivery: Delivery | None = None
-        self.session = 0
-        self.seq = 0
+REFUSING = frozenset({"reject", "block"})
 
 
 class _Room:
-    """What one batch knows of one inbox: how full it is, and whether anything waits in it."""
+    """How full one inbox is, with what this batch has put there so far."""
 
-    __slots__ = ("depth", "waiting")
+    __slots__ = ("depth",)
 
     def __init__(self, tx: Tx, inbox: Inbox) -> None:
         self.depth = tx.depth(inbox.id)
-        self.waiting: bool | None = None
+
+
+Rooms = dict[int, _Room]
 
 
 def accept(tx: Tx, sends: Sequence[Send]) -> list[Answer]:
     """Accept a batch of sends; each is answered by itself, in order."""
-    rooms: dict[int, _Room] = {}
-    routed: list[list[_Row] | PostroomError] = []
-    rows: list[_Row] = []
+    rooms: Rooms = {}
+    placed: list[list[Row] | PostroomError] = []
+    rows: list[Row] = []
     for send in sends:
-        row = _direct(tx, send, rooms)
-        found = [row] if isinstance(row, _Row) else row
-        routed.append(found)
+        found = route(tx, send)
+        if not isinstance(found, PostroomError):
+            found = _place_all(tx, send, found, rooms)
         if not isinstance(found, PostroomError):
             rows += found
+        placed.append(found)
     doubles = _insert(tx, rows) if rows else {}
-    return [
-        found if isinstance(found, PostroomError) else _answer(found, doubles) for found in routed
-    ]
+    return [found if isinstance(found, PostroomError) else _answer(found, doubles) for found in placed]
 
 
 def check(tx: Tx, send: Send) -> PostroomError | None:
-    """Why this send would be refused, or None; changes nothing. For outputs that ride on an ack."""
-    found = _direct(tx, send, {})
+    """Why this send would be refused, or None; sends nothing. For outputs that ride on an ack."""
+    found = route(tx, send)
     if isinstance(found, PostroomError):
         return found
-    if send.bounded:
-        for row in [found] if isinstance(found, _Row) else found:
-            same = tx.row("message_same", row.message.id)
-            if same is not None and not _is_same(row, same):
-                return _other_content()
+    if not send.bounded:
+        return None
+    for row in found:
+        depth = tx.depth(row.inbox.id)
+        if row.state is State.READY and depth >= row.inbox.bound and row.inbox.policy in REFUSING:
+            return _inbox_full(row.inbox, depth)
+        same = tx.row("message_same", row.message.id)
+        if same is not None and not _is_same(row, same):
+            return _other_content()
     return None
 
 
-def _direct(tx: Tx, send: Send, rooms: dict[int, _Room]) -> _Row | list[_Row] | PostroomError:
-    """Where a send goes. The first lines are the whole way of an ordinary one."""
-    message = send.message
-    if send.bounded and (refused := _too_old(tx, message.id)):
-        return refused
-    recipient = message.recipient
-    if recipient.startswith(("all:", "manager-of:")):
-        return _group(tx, send, rooms)
-    inbox = tx.registry.find(recipient)
-    if inbox is None and recipient.startswith("any:"):
-        return _unrouted(tx, send, None, empty=True)
-    if inbox is None or inbox.life != OPEN or inbox.draining:
-        return _unrouted(tx, send, inbox)
-    if recipient.startswith("any:") and not tx.rows("inbox_members", inbox.role):
-        return _unrouted(tx, send, None, empty=True)
-    row = _Row(message, inbox, State.READY)
-    return _place(tx, send, row, rooms)
+def _place_all(tx: Tx, send: Send, rows: list[Row], rooms: Rooms) -> list[Row] | PostroomError:
+    for row in rows:
+        if row.state is State.READY and (refused := _place(tx, send, row, rooms)):
+            return refused
+    return rows
 
 
-def _place(tx: Tx, send: Send, row: _Row, rooms: dict[int, _Room]) -> _Row | PostroomError:
+def _place(tx: Tx, send: Send, row: Row, rooms: Rooms) -> PostroomError | None:
     """Apply the inbox's bound, then choose the state the message begins in."""
     inbox, message = row.inbox, row.message
     room = rooms.get(inbox.id)
     if room is None:
         room = rooms[inbox.id] = _Room(tx, inbox)
-    if room.depth >= inbox.bound and (full := _full(tx, send, row, room)):
-        return full
-    if row.state is State.READY:
-        if message.delay_us > 0 or message.due_at is not None:
-            row.state = State.DELAYED
-        elif inbox.has_paused_keys and tx.row("key_paused", inbox.id, message.correlation_id):
-            row.state = State.HELD
-        elif send.hand_to and _may_hand_over(tx, row, room):
-            row.state, row.session = State.LEASED, send.hand_to
-        else:
-            room.waiting = True
-    room.depth += row.state is not State.BOUNCED
-    return row
+    if room.depth >= inbox.bound:
+        refused = _full(tx, send, row, room)
+        if refused is not None or row.state is State.BOUNCED:
+            return refused
+    if message.delay_us > 0 or message.due_at is not None:
+        row.state = State.DELAYED
+    elif inbox.has_paused_keys and tx.row("key_paused", inbox.id, message.correlation_id):
+        row.state = State.HELD
+    elif send.hand_to and _may_hand_over(tx, inbox):
+        row.state, row.session = State.LEASED, send.hand_to
+    else:
+        tx.ring(inbox)
+    room.depth += 1
+    return None
 
 
-def _may_hand_over(tx: Tx, row: _Row, room: _Room) -> bool:
+def _may_hand_over(tx: Tx, inbox: Inbox) -> bool:
     """Whether nothing waits before this message, so that leasing it at once keeps the order."""
-    inbox = row.inbox
     if inbox.paused or inbox.ordered:
         return False
-    if room.waiting is None:
-        room.waiting = tx.row("ready_waiting", inbox.id) is not None
-    return not room.waiting
+    if not inbox.empty:
+        inbox.empty = tx.row("ready_waiting", inbox.id) is None
+    return inbox.empty
 
 
-def _full(tx: Tx, send: Send, row: _Row, room: _Room) -> PostroomError | None:
+def _full(tx: Tx, send: Send, row: Row, room: _Room) -> PostroomError | None:
     """What a full inbox does: to sends from outside turns its policy, to turns a remark."""
     inbox = row.inbox
     if not send.bounded:
@@ -166,92 +140,18 @@ def _full(tx: Tx, send: Send, row: _Row, room: _Room) -> PostroomError | None:
         tx.count(inbox.id, OVERFLOWED)
         room.depth -= 1
         return None
+    return _inbox_full(inbox, room.depth)
+
+
+def _inbox_full(inbox: Inbox, depth: int) -> InboxFull:
     return InboxFull(
         f"inbox {inbox.address} is full",
-        f"{room.depth} messages wait and its bound is {inbox.bound}",
+        f"{depth} messages wait and its bound is {inbox.bound}",
         "send again later, or raise its bound",
     )
 
 
-def _unrouted(
-    tx: Tx, send: Send, inbox: Inbox | None, *, empty: bool = False
-) -> _Row | PostroomError:
-    """Mail for somebody who is not there: refused, bounced or held, as the sender chose."""
-    address = send.message.recipient
-    if inbox is not None and inbox.life == OPEN and send.bounded:
-        return InboxEnded(
-            f"inbox {address} takes no more mail", "it is draining", "resume it first"
-        )
-    if inbox is not None and inbox.life == OPEN:
-        return _Row(send.message, inbox, State.READY)
-    ended = inbox is not None and inbox.life == ENDED
-    if send.unrouted is Unrouted.HOLD and not ended:
-        return _Row(send.message, ensure(tx, address, UNREGISTERED), State.HELD)
-    if send.unrouted is Unrouted.BOUNCE:
-        row = _Row(send.message, inbox or ensure(tx, address, UNREGISTERED), State.BOUNCED)
-        row.reason = "recipient ended" if ended else "recipient unknown"
-        return row
-    if empty:
-        return EmptyGroup(
-            f"nobody takes mail for {address}", "the role has no member", "start one first"
-        )
-    if ended:
-        return InboxEnded(
-            f"inbox {address} has ended", "it takes no more mail", "register it again first"
-        )
-    return UnknownInbox(
-        f"no inbox {address}", "it was never registered", "register it, or send with --hold"
-    )
-
-
-def _group(tx: Tx, send: Send, rooms: dict[int, _Room]) -> list[_Row] | PostroomError:
-    """Copies for every member of a route, with ids derived from the message and the member."""
-    members = resolve(tx, send.message.recipient)
-    if isinstance(members, PostroomError):
-        return members
-    rows: list[_Row] = []
-    for address in members:
-        copy = NewMessage(**{f: getattr(send.message, f) for f in NewMessage.__struct_fields__})
-        copy.recipient = address
-        copy.id = derived_id(send.message.id, address.encode())
-        placed = _direct(tx, Send(copy, send.unrouted, send.bounded, send.hand_to), rooms)
-        if isinstance(placed, PostroomError):
-            return placed
-        rows += placed if isinstance(placed, list) else [placed]
-    return rows
-
-
-def resolve(tx: Tx, recipient: str) -> list[str] | PostroomError:
-    """The addresses a route stands for, as of this transaction."""
-    kind, _, name = recipient.partition(":")
-    if kind == "all":
-        members = [address for (address,) in tx.rows("inbox_members", name)]
-        if not members:
-            return EmptyGroup(
-                f"nobody is in {recipient}", "the role has no member", "start one first"
-            )
-        return members
-    row = tx.row("record_value", PAIRS, "binding", name)
-    binding: dict[str, Any] = json.loads(row[0]) if row else {}
-    if binding.get("state") != "active":
-        return EmptyGroup(f"task {name} has no manager", "it is not paired", "run: postroom pair")
-    return [str(binding["manager"])]
-
-
-def _too_old(tx: Tx, id: bytes) -> Refused | None:
-    made = version_7_time(id)
-    if made is None or tx.wall - made <= tx.policy.ids_us:
-        return None
-    error = Refused(
-        "the message's id is too old",
-        "repeats of ids older than 14 days cannot be recognised",
-        "send it under a new id",
-    )
-    error.code = "id_too_old"
-    return error
-
-
-def _insert(tx: Tx, rows: list[_Row]) -> dict[int, Accepted | Conflict]:
+def _insert(tx: Tx, rows: list[Row]) -> dict[int, Accepted | Conflict]:
     """Insert all rows; answers for those that a unique index kept out, by sequence number."""
     first = tx.take_seqs(len(rows))
     for n, row in enumerate(rows):
@@ -274,16 +174,14 @@ def _insert(tx: Tx, rows: list[_Row]) -> dict[int, Accepted | Conflict]:
     return doubles
 
 
-def _count(tx: Tx, row: _Row) -> None:
+def _count(tx: Tx, row: Row) -> None:
     tx.count(row.inbox.id, ACCEPTED)
-    if row.state is State.READY:
-        tx.rung.add(row.inbox.address)
-    elif row.state is State.BOUNCED:
+    if row.state is State.BOUNCED:
         tx.count(row.inbox.id, BOUNCED)
         tx.bounced.append((row.seq, row.reason or ""))
 
 
-def _columns(tx: Tx, row: _Row) -> tuple[Any, ...]:
+def _columns(tx: Tx, row: Row) -> tuple[Any, ...]:
     """The row to insert; a handed-over message gets its delivery made beside it."""
     m, state, seq = row.message, row.state, row.seq
     leased = state is State.LEASED
@@ -298,9 +196,7 @@ def _columns(tx: Tx, row: _Row) -> tuple[Any, ...]:
             tx.wall, tx.wall, m.correlation_id, m.causation_id, m.reply_to, m.headers,
         )  # fmt: skip
     else:
-        rank = (
-            due_at - tx.wall_offset if due_at is not None and absolute & 1 else tx.boot + m.delay_us
-        )
+        rank = due_at - tx.wall_offset if due_at is not None and absolute & 1 else tx.boot + m.delay_us
     return (
         seq, m.id, row.inbox.id, int(state), rank, m.priority, m.type, m.sender, m.body, tx.wall, tx.wall,
         int(leased), m.max_attempts, fence, row.session, tx.wall if leased else None,
@@ -322,7 +218,7 @@ def _times(tx: Tx, m: NewMessage) -> tuple[int | None, int | None, int | None, i
     return due_at, None, None, absolute
 
 
-def _spent(tx: Tx, rows: list[_Row]) -> dict[int, Accepted | Conflict]:
+def _spent(tx: Tx, rows: list[Row]) -> dict[int, Accepted | Conflict]:
     """Answers for messages whose rows are gone but whose ids are remembered."""
     if tx.row("spent_any") is None:
         return {}
@@ -344,7 +240,7 @@ def _spent(tx: Tx, rows: list[_Row]) -> dict[int, Accepted | Conflict]:
     return known
 
 
-def _double(tx: Tx, row: _Row) -> Accepted | Conflict:
+def _double(tx: Tx, row: Row) -> Accepted | Conflict:
     """Why the row was kept out: the same message again, other content, or a live dedup key."""
     same = tx.row("message_same", row.message.id)
     if same is not None:
@@ -354,7 +250,7 @@ def _double(tx: Tx, row: _Row) -> Accepted | Conflict:
     return Accepted(live[0], "duplicate")
 
 
-def _is_same(row: _Row, stored: tuple[Any, ...]) -> bool:
+def _is_same(row: Row, stored: tuple[Any, ...]) -> bool:
     m = row.message
     return stored[1:8] == (
         row.inbox.address, m.sender, m.type, m.body, m.priority, m.dedup_key, m.correlation_id,
@@ -362,15 +258,13 @@ def _is_same(row: _Row, stored: tuple[Any, ...]) -> bool:
 
 
 def _other_content() -> Conflict:
-    return Conflict(
-        "the id is taken", "a message with this id and other content was sent", "use a new id"
-    )
+    return Conflict("the id is taken", "a message with this id and other content was sent", "use a new id")
 
 
 STATE_WORDS = {State.HELD: "held", State.BOUNCED: "bounced"}
 
 
-def _answer(rows: list[_Row], doubles: dict[int, Accepted | Conflict]) -> Answer:
+def _answer(rows: list[Row], doubles: dict[int, Accepted | Conflict]) -> Answer:
     """One answer for one send, from the rows it became."""
     first = rows[0]
     answer = doubles.get(first.seq)

@@ -33,9 +33,7 @@ def renew(tx: Tx, op: RenewSession) -> Changed | PostroomError:
     """Keep a session alive. One that has lapsed stays lapsed: its leases may be others' by now."""
     row = tx.row("session_get", op.session)
     if row is None or not row[5] or row[4] <= tx.boot:
-        return LostLease(
-            f"session {op.session} has lapsed", "it was not renewed in time", "open a new one"
-        )
+        return LostLease(f"session {op.session} has lapsed", "it was not renewed in time", "open a new one")
     return Changed(tx.run("session_renew", tx.boot + op.lease_us, op.session))
 
 

@@ -125,9 +125,7 @@ def _not_leased(tx: Tx, op: Settle, lease: Lease, just_settled: bool) -> Settled
         if lease[STATE] == State.LEASED
         else f"it is {State(lease[STATE]).word}, not leased"
     )
-    return LostLease(
-        "the lease is lost", why, "drop this work; whoever holds the message now will do it"
-    )
+    return LostLease("the lease is lost", why, "drop this work; whoever holds the message now will do it")
 
 
 def _apply(tx: Tx, standing: list[tuple[Settle, Lease, Settled]]) -> None:
@@ -176,8 +174,8 @@ def _other_verdict(tx: Tx, op: Settle, lease: Lease) -> str:
     if op.verdict is Verdict.DEAD or attempts >= lease[MAXIMUM]:
         reason = (op.reason or "rejected") if op.verdict is Verdict.DEAD else "attempts"
         moves.to_final(
-            tx, seq, State.LEASED, State.DEAD, fence, inbox, verb="bury", attempt=attempts, verdict=op.verdict,
-            reason=reason, error=op.error or op.reason, since=lease[SINCE], session=lease[SESSION],
+            tx, seq, State.LEASED, State.DEAD, fence, inbox, verb="bury", attempt=attempts,
+            verdict=op.verdict, reason=reason, error=op.error or op.reason, since=lease[SINCE], session=lease[SESSION],
         )  # fmt: skip
         return State.DEAD.word
     delay = backoff_us(attempts, tx.rng) if op.delay_us is None else op.delay_us
@@ -196,9 +194,7 @@ def extend(tx: Tx, op: Extend) -> Extended | PostroomError:
         return UnknownMessage("no such message", "its id is not known here", "check the id")
     if lease[STATE] != State.LEASED or lease[FENCE] != op.fence:
         tx.count(lease[INBOX], LOST)
-        return LostLease(
-            "the lease is lost", "the message is not leased under this fence", "drop this work"
-        )
+        return LostLease("the lease is lost", "the message is not leased under this fence", "drop this work")
     if lease[RANK] != SESSION_LEASE:
         tx.run("extend", tx.boot + op.lease_us, lease[SEQ], op.fence)
     return Extended(op.lease_us)

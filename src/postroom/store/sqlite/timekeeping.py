@@ -61,9 +61,7 @@ def heed_clock(tx: Tx) -> None:
 def _promote(tx: Tx, rows: Iterable[tuple[int, int, int, int, str | None, int, int]]) -> None:
     for seq, fence, attempts, strikes, correlation_id, inbox_id, _ in rows:
         inbox = tx.registry.get(inbox_id)
-        moves.to_ready(
-            tx, seq, State.DELAYED, fence, inbox, attempts=attempts, strikes=strikes, verb="due"
-        )
+        moves.to_ready(tx, seq, State.DELAYED, fence, inbox, attempts=attempts, strikes=strikes, verb="due")
         settle_down(tx, seq, fence, inbox, attempts, strikes, correlation_id)
 
 

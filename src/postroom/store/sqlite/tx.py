@@ -48,9 +48,7 @@ class Tx:
         "wall_offset",
     )
 
-    def __init__(
-        self, conn: Db, registry: Registry, now: Instant, rng: Random, policy: Policy
-    ) -> None:
+    def __init__(self, conn: Db, registry: Registry, now: Instant, rng: Random, policy: Policy) -> None:
         self.conn = conn
         self.registry = registry
         self.wall, self.boot = now
@@ -100,11 +98,11 @@ class Tx:
 
     def depth(self, inbox: int) -> int:
         """Live messages in an inbox, this batch's included."""
-        depth: int = self.row("depth", inbox)[0]
+        row = self.registry.get(inbox)
+        if row.depth is None:
+            row.depth = int(self.row("depth", inbox)[0])
         counts = self.tally.get(inbox)
-        if counts is not None:
-            depth += counts[ACCEPTED] - sum(counts[DONE : CANCELLED + 1])
-        return depth
+        return row.depth if counts is None else row.depth + _growth(counts)
 
     def note(
         self,
@@ -120,12 +118,11 @@ class Tx:
         error: str | None = None,
     ) -> None:
         """Write a line of a message's history that its own columns cannot tell."""
-        self.run(
-            "note", seq, self.wall, event, int(state), attempt, fence, since, session, reason, error
-        )
+        self.run("note", seq, self.wall, event, int(state), attempt, fence, since, session, reason, error)
 
     def ring(self, inbox: Inbox) -> None:
         """Remember that an inbox has got claimable mail."""
+        inbox.empty = False
         self.rung.add(inbox.address)
 
     def first_fence(self) -> int:
@@ -135,8 +132,18 @@ class Tx:
 
     def close(self) -> None:
         """Write what was only collected. The last thing before the commit."""
-        if self.tally:
-            self.run_many("tally_add", [(inbox, *counts) for inbox, counts in self.tally.items()])
+        if not self.tally:
+            return
+        self.run_many("tally_add", [(inbox, *counts) for inbox, counts in self.tally.items()])
+        for inbox, counts in self.tally.items():
+            row = self.registry.cached(inbox)
+            if row is not None and row.depth is not None:
+                row.depth += _growth(counts)
+
+
+def _growth(counts: list[int]) -> int:
+    """By how much these counts change the number of live messages."""
+    return counts[ACCEPTED] - sum(counts[DONE : CANCELLED + 1])
 
 
 class Policy:
@@ -144,8 +151,6 @@ class Policy:
 
     __slots__ = ("ids_us", "rows_us")
 
-    def __init__(
-        self, rows_us: int = 7 * 86_400_000_000, ids_us: int = 14 * 86_400_000_000
-    ) -> None:
+    def __init__(self, rows_us: int = 7 * 86_400_000_000, ids_us: int = 14 * 86_400_000_000) -> None:
         self.rows_us = rows_us
         self.ids_us = ids_us
