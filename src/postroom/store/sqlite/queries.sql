@@ -17,12 +17,18 @@ SELECT coalesce(max(seq), 0) + 1 FROM message;
 
 -- name: inbox_by_address
 SELECT id, address, role, life, member, paused, draining, ordered, bound, policy,
-       EXISTS (SELECT 1 FROM paused_key WHERE inbox = inbox.id)
+       EXISTS (SELECT 1 FROM paused_key WHERE inbox = inbox.id),
+       coalesce((SELECT accepted - done - dead - expired - bounced - cancelled FROM total WHERE inbox = inbox.id), 0)
+     + coalesce((SELECT accepted - done - dead - expired - bounced - cancelled FROM tally WHERE inbox = inbox.id), 0),
+       NOT EXISTS (SELECT 1 FROM message WHERE state = 0 AND state < 4 AND inbox = inbox.id)
 FROM inbox WHERE address = ?;
 
 -- name: inbox_by_id
 SELECT id, address, role, life, member, paused, draining, ordered, bound, policy,
-       EXISTS (SELECT 1 FROM paused_key WHERE inbox = inbox.id)
+       EXISTS (SELECT 1 FROM paused_key WHERE inbox = inbox.id),
+       coalesce((SELECT accepted - done - dead - expired - bounced - cancelled FROM total WHERE inbox = inbox.id), 0)
+     + coalesce((SELECT accepted - done - dead - expired - bounced - cancelled FROM tally WHERE inbox = inbox.id), 0),
+       NOT EXISTS (SELECT 1 FROM message WHERE state = 0 AND state < 4 AND inbox = inbox.id)
 FROM inbox WHERE id = ?;
 
 -- name: inbox_members
@@ -193,7 +199,7 @@ SELECT seq, fence, attempts, strikes, correlation_id, inbox, ready_at FROM messa
 WHERE state = 2 AND rank <= ? ORDER BY rank LIMIT ?;
 
 -- name: expired
-SELECT seq, fence, state, inbox, attempts FROM message
+SELECT seq, fence, state, inbox, attempts FROM message INDEXED BY message_expiring
 WHERE expires_boot IS NOT NULL AND state < 4 AND expires_boot <= ? AND state <> 1
 ORDER BY expires_boot LIMIT ?;
 
@@ -212,7 +218,7 @@ SELECT id FROM session WHERE live = 1 AND expires <= ?;
 -- name: next_due
 SELECT min(at) FROM (
     SELECT min(rank) AS at FROM message WHERE state = 2
-    UNION ALL SELECT min(expires_boot) FROM message WHERE expires_boot IS NOT NULL AND state < 4 AND state <> 1
+    UNION ALL SELECT min(expires_boot) FROM message INDEXED BY message_expiring WHERE expires_boot IS NOT NULL AND state < 4 AND state <> 1
     UNION ALL SELECT min(rank) FROM message WHERE state = 1 AND state < 4 AND rank < 4611686018427387904
     UNION ALL SELECT min(expires) FROM session WHERE live = 1
 );
@@ -383,8 +389,10 @@ FROM message JOIN inbox ON inbox.id = message.inbox
 WHERE state = 5 AND (?1 IS NULL OR inbox.address = ?1) ORDER BY final_at, seq LIMIT ?2;
 
 -- name: counts_inboxes
-SELECT id, address, life, paused, draining, bound, policy, ordered FROM inbox
-WHERE (?1 IS NULL OR address = ?1) ORDER BY address;
+SELECT id, address, life, paused, draining, bound, policy, ordered FROM inbox ORDER BY address;
+
+-- name: counts_inbox
+SELECT id, address, life, paused, draining, bound, policy, ordered FROM inbox WHERE address = ?;
 
 -- name: counts_live
 SELECT inbox, state, count(*) FROM message WHERE state IN (1, 2, 3) AND state < 4 GROUP BY state, inbox;
@@ -417,7 +425,7 @@ SELECT inbox, count(*), min(claimed_at) FROM message WHERE state = 1 AND state <
   AND (?2 IS NULL OR inbox = ?2) GROUP BY inbox;
 
 -- name: counts_expired
-SELECT inbox, state, rank <= ?1, count(*) FROM message
+SELECT inbox, state, rank <= ?1, count(*) FROM message INDEXED BY message_expiring
 WHERE expires_boot IS NOT NULL AND state < 4 AND expires_boot <= ?1 AND state <> 1
   AND (?2 IS NULL OR inbox = ?2) GROUP BY 1, 2, 3;
 

@@ -92,8 +92,8 @@ def dead(conn: Db, now: Instant, inbox: str | None, limit: int) -> list[StoredMe
 
 def counts(conn: Db, now: Instant, address: str | None) -> list[InboxCounts]:
     """Counts by inbox, moved along to now: due mail is ready, lapsed leases are ready, and so on."""
-    inboxes = _rows(conn, "counts_inboxes", address)
-    if address is not None and not inboxes:
+    inboxes = _rows(conn, "counts_inboxes") if address is None else _rows(conn, "counts_inbox", address)
+    if not inboxes:
         return []
     only = inboxes[0][0] if address is not None else None
     live = _live(conn, now, only)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput, InboxEnded, PostroomError, UnknownInbox
 from ..records import Changed, Control, Register, Switch
@@ -41,7 +41,7 @@ class Inbox:
         "role",
     )
 
-    def __init__(self, row: tuple[int, str, str, int, int, int, int, int, int, str, int]) -> None:
+    def __init__(self, row: tuple[Any, ...]) -> None:
         self.id, self.address, self.role, self.life = row[:4]
         self.member = bool(row[4])
         self.paused = bool(row[5])
@@ -49,8 +49,8 @@ class Inbox:
         self.ordered = bool(row[7])
         self.bound, self.policy = row[8], row[9]
         self.has_paused_keys = bool(row[10])
-        self.depth: int | None = None
-        self.empty = False
+        self.depth: int | None = row[11]
+        self.empty = bool(row[12])
 
 
 class Registry:

@@ -175,7 +175,8 @@ def _other_verdict(tx: Tx, op: Settle, lease: Lease) -> str:
         reason = (op.reason or "rejected") if op.verdict is Verdict.DEAD else "attempts"
         moves.to_final(
             tx, seq, State.LEASED, State.DEAD, fence, inbox, verb="bury", attempt=attempts,
-            verdict=op.verdict, reason=reason, error=op.error or op.reason, since=lease[SINCE], session=lease[SESSION],
+            verdict=op.verdict, reason=reason, error=op.error or op.reason, since=lease[SINCE],
+            session=lease[SESSION],
         )  # fmt: skip
         return State.DEAD.word
     delay = backoff_us(attempts, tx.rng) if op.delay_us is None else op.delay_us

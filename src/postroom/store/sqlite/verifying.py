@@ -22,7 +22,7 @@ def verify(conn: Db, *, deep: bool) -> Verification:
     def rows(query: str, *args: Any) -> list[Any]:
         return conn.execute(QUERIES[query], args).fetchall()
 
-    names = {row[0]: row[1] for row in rows("counts_inboxes", None)}
+    names = {row[0]: row[1] for row in rows("counts_inboxes")}
     found: dict[tuple[int, int], int] = {(inbox, state): n for inbox, state, n in rows("verify_rows")}
     for inbox, state, n in rows("verify_dropped"):
         found[inbox, state] = found.get((inbox, state), 0) + n
