@@ -82,6 +82,9 @@ class MemoryStore(SqliteEngine):
     def commit_delay(self) -> float:
         return self._delay * (0.5 + self._delays.random()) if self._delay else 0.0
 
+    def watch(self) -> None:
+        """There are no other processes."""
+
     def turn_marks(self, session: int) -> MemoryMarks:
         """The marks of a session; they survive ``kill``."""
         return MemoryMarks(self._shared.running.setdefault(session, {}))

@@ -45,6 +45,25 @@ class TurnMarks(Protocol):
     def close(self) -> None: ...
 
 
+LOOK_AGAIN = (0.0002, 0.0003, 0.0005, 0.001, 0.002, 0.004, 0.008)
+"""Seconds between looks after a hint: soon at first, then for as long as a slow disk may sync."""
+
+
+class CommitWatch(Protocol):
+    """A hint that is waited for as a file: readable means that a commit is about to happen.
+
+    ``changed_elsewhere`` tells when it has: look again after each of ``LOOK_AGAIN``.
+    """
+
+    def fileno(self) -> int: ...
+
+    def drain(self) -> None:
+        """Take the hints that are there."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class Store(Protocol):
     """What every engine offers. Errors: ``StoreUnavailable`` for storage that does not answer."""
 
@@ -83,6 +102,10 @@ class Store(Protocol):
 
     def changed_elsewhere(self) -> bool:
         """Whether another process may have committed since the last call. Cheap; only a hint."""
+        ...
+
+    def watch(self) -> CommitWatch | None:
+        """Something readable when another process may have committed; None where there is none."""
         ...
 
     def commit_delay(self) -> float:

@@ -15,6 +15,7 @@ from . import opening, timekeeping
 from .db import Db
 from .engine import SqliteEngine, unavailable
 from .marks import FileMarks, read_marks
+from .watch import CommitWatch, watch_commits
 
 # Files open in this process, by device and inode. This must be one table for the whole process:
 # POSIX locks belong to the process, and closing any second handle of a file drops the locks of the first.
@@ -84,6 +85,10 @@ class FileStore(SqliteEngine):
         self._read.close()
         self._write.close()
         self._write, self._read = self._connect(self.clock)
+
+    def watch(self) -> CommitWatch | None:
+        """A new watch on the store's directory; the caller closes it."""
+        return watch_commits(self.path.resolve().parent)
 
     def turn_marks(self, session: int) -> FileMarks:
         """The marks of a session of this process."""
