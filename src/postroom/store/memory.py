@@ -12,6 +12,7 @@ from random import Random
 from .clock import Clock
 from .errors import StoreUnavailable
 from .sqlite import db, opening
+from .sqlite.db import Db
 from .sqlite.engine import SqliteEngine
 from .sqlite.marks import MemoryMarks
 
@@ -52,9 +53,11 @@ class MemoryStore(SqliteEngine):
         write = opening.connect(self._shared.name)
         write.pragma("journal_mode", "memory")
         opening.migrate(write, clock)
-        read = opening.connect(self._shared.name, read_only=True)
-        super().__init__("memory:", clock, write, read, rng, self._shared.gone.__contains__)
+        super().__init__("memory:", clock, write, self._connect_reader, rng, self._shared.gone.__contains__)
         self._delays = Random(seed + 1)
+
+    def _connect_reader(self) -> Db:
+        return opening.connect(self._shared.name, read_only=True)
 
     def another_handle(self, *, seed: int = 1) -> MemoryStore:
         """A second handle on the same data, as a second process would have."""

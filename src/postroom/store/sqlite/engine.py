@@ -1,7 +1,7 @@
-"""The SQLite engine: one connection that writes, one that reads, both on the caller's thread.
+"""The SQLite engine: one connection that writes, and as many that read as there are readers at once.
 
-Only ``commit`` may run in another thread, and nothing else touches the writing connection while
-it does.
+Only ``commit`` may run in another thread, and nothing else touches the writing connection while it
+does. Reading may happen in any thread: each reader borrows a connection of its own.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class SqliteEngine:
         url: str,
         clock: Clock,
         write: Db,
-        read: Db,
+        open_reader: Callable[[], Db],
         rng: Random,
         is_gone: Callable[[str], bool],
     ) -> None:
@@ -53,7 +53,9 @@ class SqliteEngine:
         self.clock = clock
         self.policy = Policy()
         self._write = write
-        self._read = read
+        self._open_reader = open_reader
+        self._listener = open_reader()
+        self._readers: list[Db] = []
         self._rng = rng
         self._gone = Gone(is_gone, self._begun)
         self._registry = registry.Registry()
@@ -176,8 +178,9 @@ class SqliteEngine:
     def backup(self, path: str) -> None:
         """Copy the store, as of one moment, into a new file."""
         target = connect(path)
+        source = self._open_reader()
         try:
-            with target.backup("main", self._read, "main") as copying:
+            with target.backup("main", source, "main") as copying:
                 while not copying.done:
                     copying.step(1000)
             target.pragma("journal_mode", "delete")
@@ -185,30 +188,44 @@ class SqliteEngine:
             raise unavailable(error) from error
         finally:
             target.close()
+            source.close()
 
     def close(self) -> None:
         """Let go of the file. What was committed stays; an open transaction is undone."""
         if os.getpid() == self._pid:
             self.rollback()
-            self._read.close()
-            self._write.close()
+            self._close_all()
 
     # Inside
 
+    def _close_all(self) -> None:
+        while self._readers:
+            self._readers.pop().close()
+        self._listener.close()
+        self._write.close()
+
     def _look(self, read: Callable[[Db, Instant], T]) -> T:
-        """Run a reading function in one snapshot."""
+        """Run a reading function in one snapshot, on a connection that nobody else uses meanwhile."""
         self._check_process()
         try:
-            self._read.execute("BEGIN")
+            conn = self._borrow_reader()
+            conn.execute("BEGIN")
             try:
-                return read(self._read, self.clock.now())
+                return read(conn, self.clock.now())
             finally:
-                self._read.execute("COMMIT")
+                conn.execute("COMMIT")
+                self._readers.append(conn)
         except apsw.Error as error:
             raise unavailable(error) from error
 
+    def _borrow_reader(self) -> Db:
+        try:
+            return self._readers.pop()
+        except IndexError:
+            return self._open_reader()
+
     def _version(self) -> int:
-        version: int = self._read.pragma("data_version")
+        version: int = self._listener.pragma("data_version")
         return version
 
     def _check_process(self) -> None:

@@ -39,15 +39,18 @@ class FileStore(SqliteEngine):
             )
         _open_files[self._identity] = os.getpid()
         try:
-            write, read = self._connect(clock)
-            super().__init__(f"sqlite:///{path}", clock, write, read, rng, is_gone)
+            write = self._connect(clock)
+            super().__init__(f"sqlite:///{path}", clock, write, self._connect_reader, rng, is_gone)
             self._wake_up()
         except BaseException:
             _open_files.pop(self._identity, None)
             raise
 
-    def _connect(self, clock: Clock) -> tuple[Db, Db]:
-        """Both connections, with the schema brought up to date."""
+    def _connect_reader(self) -> Db:
+        return opening.connect(str(self.path), read_only=True)
+
+    def _connect(self, clock: Clock) -> Db:
+        """The writing connection, with the schema brought up to date."""
         try:
             write = opening.connect(str(self.path))
             write.set_busy_timeout(5000)
@@ -60,13 +63,13 @@ class FileStore(SqliteEngine):
             opening.make_durable(write)
             opening.migrate(write, clock)
             write.set_busy_timeout(0)
-            return write, opening.connect(str(self.path), read_only=True)
+            return write
         except apsw.Error as error:
             raise _cannot_open(self.path, error) from error
 
     def _wake_up(self) -> None:
         """After a reboot, put everything that was measured on the old boot's clock right."""
-        (boot_id,) = self._read.execute("SELECT boot_id FROM store").fetchone() or ("",)
+        (boot_id,) = self._listener.execute("SELECT boot_id FROM store").fetchone() or ("",)
         if boot_id == self.clock.boot_id:
             return
         self._write.set_busy_timeout(5000)
@@ -82,9 +85,9 @@ class FileStore(SqliteEngine):
     def reopen(self) -> None:
         """Open the file anew, so that SQLite recovers from what is really on the disk."""
         self.rollback()
-        self._read.close()
-        self._write.close()
-        self._write, self._read = self._connect(self.clock)
+        self._close_all()
+        self._write = self._connect(self.clock)
+        self._listener = self._open_reader()
 
     def watch(self) -> CommitWatch | None:
         """A new watch on the store's directory; the caller closes it."""
