@@ -14,6 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
+    MultipleResults,
     RuleBasedStateMachine,
     consumes,
     initialize,
@@ -74,7 +75,7 @@ class PortMachine(RuleBasedStateMachine):
         self.known[message.id] = Known(number, inbox, priority)
 
     @rule(target=leases, inbox=st.sampled_from(INBOXES), limit=st.integers(1, 4))
-    def claim(self, inbox: str, limit: int) -> object:
+    def claim(self, inbox: str, limit: int) -> MultipleResults[r.Delivery]:
         claimed = transact_one(self.store, r.Claim((inbox,), limit, lease_us=LEASE))
         assert isinstance(claimed, r.Claimed)
         for delivery in claimed.deliveries:
@@ -163,4 +164,3 @@ TestMemoryEngine = PortMachine.TestCase
 TestMemoryEngine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestSqliteEngine = SqliteMachine.TestCase
 TestSqliteEngine.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
-

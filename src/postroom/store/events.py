@@ -22,7 +22,7 @@ class BatchCommitted(Struct, gc=False, frozen=True):
 
 
 class CommitFailed(Struct, gc=False, frozen=True):
-    """A batch was not committed, or nobody knows. ``error`` is the code of the ``PostroomError``."""
+    """A batch was not committed, or nobody knows. ``error`` is the code of the error raised."""
 
     error: str
 
@@ -30,8 +30,8 @@ class CommitFailed(Struct, gc=False, frozen=True):
 class TurnsEnded(Struct, gc=False, frozen=True):
     """Turns of one role that ended alike.
 
-    ``outcome`` is ``ack``, ``retry``, ``release``, ``dead`` or ``lost``. Each sample is how long the
-    message waited since it was ready, and how long its handler ran; both in seconds.
+    ``outcome`` is ``ack``, ``retry``, ``release``, ``dead`` or ``lost``. Each sample is how long
+    the message waited since it was ready, and how long its handler ran; both in seconds.
     """
 
     role: str

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import PostroomError
 from ..records import Claim, Claimed, Delivery
 from . import timekeeping
+from .inboxes import Inbox
 from .leases import Gone
-from .registry import Inbox, known
+from .registry import known
 from .tx import SESSION_LEASE
 
 if TYPE_CHECKING:

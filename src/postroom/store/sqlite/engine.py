@@ -29,6 +29,7 @@ from . import (
     verifying,
 )
 from .db import Db, connect
+from .inboxes import Registry
 from .leases import Gone
 from .tx import Policy, Tx
 
@@ -58,7 +59,7 @@ class SqliteEngine:
         self._readers: list[Db] = []
         self._rng = rng
         self._gone = Gone(is_gone, self._begun)
-        self._registry = registry.Registry()
+        self._registry = Registry()
         self._tx: Tx | None = None
         self._rung: set[str] = set()
         self._sweep_after = 0

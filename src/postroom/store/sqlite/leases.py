@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from ..backoff import backoff_us
 from ..states import State
 from . import moves
-from .registry import ENDED
+from .inboxes import ENDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .registry import Inbox
+    from .inboxes import Inbox
     from .tx import Tx
 
 

@@ -12,7 +12,7 @@ from ..states import State, may_move
 from .tx import TALLY_OF_FINAL
 
 if TYPE_CHECKING:
-    from .registry import Inbox
+    from .inboxes import Inbox
     from .tx import Tx
 
 

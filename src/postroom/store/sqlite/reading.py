@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..records import Event, InboxCounts, Record, Session, StoredMessage, Term
 from ..states import State
+from .inboxes import ENDED
 from .queries import QUERIES
-from .registry import ENDED
 
 if TYPE_CHECKING:
     from ..clock import Instant

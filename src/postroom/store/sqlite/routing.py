@@ -9,7 +9,8 @@ from ..errors import EmptyGroup, InboxEnded, PostroomError, Refused, UnknownInbo
 from ..identity import derived_id, version_7_time
 from ..records import Delivery, NewMessage, Send, Unrouted
 from ..states import State
-from .registry import ENDED, OPEN, UNREGISTERED, Inbox, ensure
+from .inboxes import ENDED, OPEN, UNREGISTERED, Inbox
+from .registry import ensure
 
 if TYPE_CHECKING:
     from .tx import Tx

@@ -18,7 +18,7 @@ from ..identity import content_digest, derived_id, id_text
 from ..records import Accepted, Delivery, NewMessage, Send, Unrouted
 from ..states import State
 from . import moves
-from .registry import OPEN, Inbox
+from .inboxes import OPEN, Inbox
 from .routing import Row, route
 from .tx import ACCEPTED, BOUNCED, OVERFLOWED, SESSION_LEASE
 

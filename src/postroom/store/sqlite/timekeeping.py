@@ -12,7 +12,7 @@ from .leases import Gone, settle_down, take_back
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .registry import Inbox
+    from .inboxes import Inbox
     from .tx import Tx
 
 CLOCK_STEP_US = 500_000

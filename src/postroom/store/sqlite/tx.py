@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ..clock import Instant
     from .db import Db
-    from .registry import Inbox, Registry
+    from .inboxes import Inbox, Registry
 
 SESSION_LEASE = 1 << 62
 """The rank of a lease that ends with its session and not at a time of its own."""

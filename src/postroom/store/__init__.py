@@ -1,0 +1,1 @@
+"""What is durable: the port, its records and errors, and the engines behind it."""

@@ -1,0 +1,98 @@
+"""Inbox rows, and a cache of them that is exact because every change of one bumps a version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .queries import QUERIES
+
+if TYPE_CHECKING:
+    from .db import Db
+
+UNREGISTERED, OPEN, ENDED = 0, 1, 2
+CACHE_LIMIT = 200_000
+
+
+class Inbox:
+    """One inbox row, as of the registry version it was read under.
+
+    ``depth`` (live messages) and ``empty`` (nothing is ready) are remembered from the last batch
+    that looked, for as long as nobody else writes to the store; None and False mean "look".
+    """
+
+    __slots__ = (
+        "address",
+        "bound",
+        "depth",
+        "draining",
+        "empty",
+        "has_paused_keys",
+        "id",
+        "life",
+        "member",
+        "ordered",
+        "paused",
+        "policy",
+        "role",
+    )
+
+    def __init__(self, row: tuple[Any, ...]) -> None:
+        self.id, self.address, self.role, self.life = row[:4]
+        self.member = bool(row[4])
+        self.paused = bool(row[5])
+        self.draining = bool(row[6])
+        self.ordered = bool(row[7])
+        self.bound, self.policy = row[8], row[9]
+        self.has_paused_keys = bool(row[10])
+        self.depth: int | None = row[11]
+        self.empty = bool(row[12])
+
+
+class Registry:
+    """The inbox rows this handle has seen, thrown away when any process changes one."""
+
+    def __init__(self) -> None:
+        self._version = -1
+        self._data_version = -1
+        self._by_address: dict[str, Inbox] = {}
+        self._by_id: dict[int, Inbox] = {}
+        self._conn: Db | None = None
+
+    def start(self, conn: Db, version: int) -> None:
+        """Begin a transaction under this version of the registry."""
+        self._conn = conn
+        if version != self._version or len(self._by_id) > CACHE_LIMIT:
+            self.forget()
+            self._version = version
+        data_version: int = conn.pragma("data_version")
+        if data_version != self._data_version:
+            self._data_version = data_version
+            for inbox in self._by_id.values():
+                inbox.depth, inbox.empty = None, False
+
+    def forget(self) -> None:
+        """Drop the cache; also after a rollback, which takes rows back that it may hold."""
+        self._version = -1
+        self._by_address.clear()
+        self._by_id.clear()
+
+    def find(self, address: str) -> Inbox | None:
+        return self._by_address.get(address) or self._load("inbox_by_address", address)
+
+    def cached(self, id: int) -> Inbox | None:
+        """The row if this handle has seen it under the present version."""
+        return self._by_id.get(id)
+
+    def get(self, id: int) -> Inbox:
+        found = self._by_id.get(id) or self._load("inbox_by_id", id)
+        assert found is not None, "a message's inbox row is never deleted"
+        return found
+
+    def _load(self, query: str, key: object) -> Inbox | None:
+        assert self._conn is not None
+        row = self._conn.execute(QUERIES[query], (key,)).fetchone()
+        if row is None:
+            return None
+        inbox = Inbox(row)
+        self._by_address[inbox.address] = self._by_id[inbox.id] = inbox
+        return inbox

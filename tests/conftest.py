@@ -1,0 +1,62 @@
+"""What every test gets: async tests on trio, a clean environment, and checks on the test itself."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+CLOCKS = frozenset({"autojump_clock", "mock_clock"})
+DOORS = frozenset({"actors", "bench", "store"})
+
+# A shared machine makes single examples slow now and then; pytest's timeout still bounds the test.
+settings.register_profile("postroom", deadline=None)
+settings.load_profile("postroom")
+
+
+def _test_function(item: pytest.Function) -> Callable[..., Any]:
+    """The function as written: under ``@given`` it is one layer down."""
+    hypothesis = getattr(item.obj, "hypothesis", None)
+    function: Callable[..., Any] = getattr(hypothesis, "inner_test", item.obj)
+    return function
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run ``async def`` tests on trio, and refuse a virtual clock that would be ignored.
+
+    ``trio_mode`` of pytest-trio is not used because it also takes the tests that are marked for
+    anyio. A clock counts only if the test itself names it: asked for by a fixture alone, the test
+    would silently run on real time.
+    """
+    for item in items:
+        if not isinstance(item, pytest.Function):
+            continue
+        function = _test_function(item)
+        if inspect.iscoroutinefunction(function) and not item.get_closest_marker("anyio"):
+            item.add_marker(pytest.mark.trio)
+        unnamed = CLOCKS.intersection(item.fixturenames) - set(
+            inspect.signature(function).parameters
+        )
+        if unnamed:
+            raise pytest.UsageError(
+                f"{item.nodeid} gets {', '.join(sorted(unnamed))} through a fixture and would run "
+                "on real time: name the clock in the test's own arguments"
+            )
+
+
+@pytest.fixture(autouse=True)
+def _guard(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+    """No test sees the developer's own settings, and none imports a door instead of a package."""
+    for name in os.environ:
+        if name.startswith("POSTROOM_") and name != "POSTROOM_WHEEL":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    yield
+    through_doors = DOORS.intersection(sys.modules)
+    assert not through_doors, f"imported through a top-level link: {through_doors}"
