@@ -77,13 +77,16 @@ class GroupCommit:
 
     # Callers
 
-    async def submit(self, operation: Operation) -> Result:
+    async def submit(self, operation: Operation, heard: Callable[[Answer], None] = ignore) -> Result:
         """Have one operation committed; raises the ``PostroomError`` that answers it.
 
         Cancelled while it waits for its batch, the operation never happens. Cancelled later, a
         settlement still waits for its answer and anything else has an unknown outcome.
+
+        ``heard`` is given the answer as soon as there is one, before this task runs again and also if
+        it is cancelled; for an operation that never happens, a ``StoreUnavailable``.
         """
-        answer = (await self._wait([operation]))[0]
+        answer = (await self._wait([operation], heard))[0]
         if isinstance(answer, PostroomError):
             raise answer
         return answer
@@ -106,9 +109,11 @@ class GroupCommit:
         self._waiting.append(_Entry(operation, done))
         self._wake()
 
-    async def _wait(self, operations: Sequence[Operation]) -> list[Answer]:
-        await trio.lowlevel.checkpoint_if_cancelled()
+    async def _wait(
+        self, operations: Sequence[Operation], heard: Callable[[Answer], None] = ignore
+    ) -> list[Answer]:
         if self._closed is not None:
+            heard(self._closed)
             raise self._closed
         task = trio.lowlevel.current_task()
         answers: list[Answer | None] = [None] * len(operations)
@@ -120,6 +125,7 @@ class GroupCommit:
                 nonlocal missing
                 answers[n] = answer
                 missing -= 1
+                heard(answer)
                 if not missing and not cancelled:
                     trio.lowlevel.reschedule(task)
 
@@ -136,6 +142,7 @@ class GroupCommit:
             for entry in entries:
                 if not entry.started:
                     self._waiting.remove(entry)
+                    heard(StoreUnavailable("the operation was withdrawn", "its caller was cancelled", ""))
             cancelled = True
             return trio.lowlevel.Abort.SUCCEEDED
 

@@ -55,7 +55,6 @@ class SqliteEngine:
         self.policy = Policy()
         self._write = write
         self._open_reader = open_reader
-        self._listener = open_reader()
         self._readers: list[Db] = []
         self._rng = rng
         self._gone = Gone(is_gone, self._begun)
@@ -65,6 +64,7 @@ class SqliteEngine:
         self._sweep_after = 0
         self._pid = os.getpid()
         self._seen = self._version()
+        self._changed = False
         self._handlers = self._table()
 
     # Changing
@@ -79,6 +79,7 @@ class SqliteEngine:
         except apsw.Error as error:
             raise unavailable(error) from error
         try:
+            self._notice()
             self._tx = Tx(self._write, self._registry, self.clock.now(), self._rng, self.policy)
         except BaseException:
             self.rollback()
@@ -142,9 +143,9 @@ class SqliteEngine:
     # Reading
 
     def changed_elsewhere(self) -> bool:
-        version = self._version()
-        changed = version != self._seen
-        self._seen = version
+        if self._tx is None:
+            self._notice()
+        changed, self._changed = self._changed, False
         return changed
 
     def commit_delay(self) -> float:
@@ -202,7 +203,6 @@ class SqliteEngine:
     def _close_all(self) -> None:
         while self._readers:
             self._readers.pop().close()
-        self._listener.close()
         self._write.close()
 
     def _look(self, read: Callable[[Db, Instant], T]) -> T:
@@ -225,8 +225,14 @@ class SqliteEngine:
         except IndexError:
             return self._open_reader()
 
+    def _notice(self) -> None:
+        """Look whether another connection has committed. Own commits do not move the version."""
+        version = self._version()
+        if version != self._seen:
+            self._seen, self._changed = version, True
+
     def _version(self) -> int:
-        version: int = self._listener.pragma("data_version")
+        version: int = self._write.pragma("data_version")
         return version
 
     def _check_process(self) -> None:

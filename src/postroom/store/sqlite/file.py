@@ -69,7 +69,7 @@ class FileStore(SqliteEngine):
 
     def _wake_up(self) -> None:
         """After a reboot, put everything that was measured on the old boot's clock right."""
-        (boot_id,) = self._listener.execute("SELECT boot_id FROM store").fetchone() or ("",)
+        (boot_id,) = self._write.execute("SELECT boot_id FROM store").fetchone() or ("",)
         if boot_id == self.clock.boot_id:
             return
         self._write.set_busy_timeout(5000)
@@ -87,7 +87,6 @@ class FileStore(SqliteEngine):
         self.rollback()
         self._close_all()
         self._write = self._connect(self.clock)
-        self._listener = self._open_reader()
 
     def watch(self) -> CommitWatch | None:
         """A new watch on the store's directory; the caller closes it."""

@@ -37,7 +37,8 @@ class Row:
 def route(tx: Tx, send: Send) -> list[Row] | PostroomError:
     """Where a send goes. The first lines are the whole way of an ordinary one."""
     message = send.message
-    if send.bounded and (refused := _too_old(tx, message.id)):
+    refused = _too_old(tx, message.id)
+    if refused is not None:
         return refused
     recipient = message.recipient
     if recipient.startswith(("all:", "manager-of:")):
@@ -62,7 +63,7 @@ def _unrouted(tx: Tx, send: Send, inbox: Inbox | None, *, empty: bool = False) -
     ended = inbox is not None and inbox.life == ENDED
     if send.unrouted is Unrouted.HOLD and not ended:
         return [Row(send.message, ensure(tx, address, UNREGISTERED), State.HELD)]
-    if send.unrouted is Unrouted.BOUNCE:
+    if send.unrouted is Unrouted.BOUNCE or (send.unrouted is Unrouted.HOLD and not send.bounded):
         row = Row(send.message, inbox or ensure(tx, address, UNREGISTERED), State.BOUNCED)
         row.reason = "recipient ended" if ended else "recipient unknown"
         return [row]

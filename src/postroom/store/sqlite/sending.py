@@ -20,6 +20,7 @@ from ..states import State
 from . import moves
 from .inboxes import OPEN, Inbox
 from .routing import Row, route
+from .timekeeping import AT_ONCE, expire
 from .tx import ACCEPTED, BOUNCED, OVERFLOWED, SESSION_LEASE
 
 if TYPE_CHECKING:
@@ -64,16 +65,33 @@ def check(tx: Tx, send: Send) -> PostroomError | None:
     found = route(tx, send)
     if isinstance(found, PostroomError):
         return found
-    if not send.bounded:
-        return None
     for row in found:
-        depth = tx.depth(row.inbox.id)
-        if row.state is State.READY and depth >= row.inbox.bound and row.inbox.policy in REFUSING:
-            return _inbox_full(row.inbox, depth)
-        same = tx.row("message_same", row.message.id)
-        if same is not None and not _is_same(row, same):
-            return _other_content()
+        if send.bounded and row.state is State.READY and row.inbox.policy in REFUSING:
+            depth = tx.depth(row.inbox.id)
+            if depth >= row.inbox.bound:
+                return _inbox_full(row.inbox, depth)
+        known = _known(tx, row)
+        if isinstance(known, Conflict):
+            return known
     return None
+
+
+def _known(tx: Tx, row: Row) -> Accepted | Conflict | None:
+    """The answer for a message whose id was seen before; None if it is new."""
+    same = tx.row("message_same", row.message.id)
+    if same is not None:
+        return Accepted(row.message.id, "duplicate") if _is_same(row, same) else _other_content()
+    spent = tx.row("spent_digest", row.message.id)
+    if spent is None:
+        return None
+    return Accepted(row.message.id, "duplicate") if spent[0] == _digest(row) else _other_content()
+
+
+def _digest(row: Row) -> bytes:
+    m = row.message
+    return content_digest(
+        row.inbox.address, m.sender, m.type, m.body, m.priority, m.dedup_key, m.correlation_id
+    )
 
 
 def _place_all(tx: Tx, send: Send, rows: list[Row], rooms: Rooms) -> list[Row] | PostroomError:
@@ -89,6 +107,10 @@ def _place(tx: Tx, send: Send, row: Row, rooms: Rooms) -> PostroomError | None:
     room = rooms.get(inbox.id)
     if room is None:
         room = rooms[inbox.id] = _Room(tx, inbox)
+    if room.depth >= inbox.bound:
+        before = tx.depth(inbox.id)
+        if expire(tx, AT_ONCE):
+            room.depth += tx.depth(inbox.id) - before
     if room.depth >= inbox.bound:
         refused = _full(tx, send, row, room)
         if refused is not None or row.state is State.BOUNCED:
@@ -226,17 +248,8 @@ def _spent(tx: Tx, rows: list[Row]) -> dict[int, Accepted | Conflict]:
     for n, row in enumerate(rows):
         found = tx.row("spent_digest", row.message.id)
         if found is not None:
-            m = row.message
-            same = found[0] == content_digest(
-                row.inbox.address,
-                m.sender,
-                m.type,
-                m.body,
-                m.priority,
-                m.dedup_key,
-                m.correlation_id,
-            )
-            known[n] = Accepted(m.id, "duplicate") if same else _other_content()
+            same = found[0] == _digest(row)
+            known[n] = Accepted(row.message.id, "duplicate") if same else _other_content()
     return known
 
 

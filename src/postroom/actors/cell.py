@@ -1,0 +1,399 @@
+"""The running side of one actor: its queue, its lanes, its state between commits.
+
+An idle actor is only this object: no task, no nursery. When it has mail, one lane (a task) runs its
+turns one after another; a lane that finds more waiting brings a second one along, up to the
+actor's concurrency, which goes to work only if the first is held up.
+
+Turns run ahead of their commits: each hands its settlement to the group commit and the next begins
+on the state in memory. Of an actor with a state, the version of its state record chains them: if
+one is refused, all after it are refused too, the state is read again and they are run anew.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from contextvars import ContextVar
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
+
+from ..store.errors import BadInput, LostLease, PostroomError, StoreUnavailable
+from ..store.events import LeaseLost, Overflowed
+from ..store.records import (
+    Accepted,
+    Answer,
+    Claim,
+    Claimed,
+    Delivery,
+    Send,
+    Settle,
+    Settled,
+    Term,
+    Verdict,
+    Write,
+)
+from .actor import Actor
+from .memory import Memory
+from .turn import Turn, failure, run_handler, undeliverable
+
+if TYPE_CHECKING:
+    from .runtime import Runtime
+    from .supervisor import ChildSpec
+
+IN_TURN: ContextVar[bool] = ContextVar("postroom_in_turn", default=False)
+"""Whether the task is a lane, or was started by a turn."""
+
+AHEAD = 512
+"""Settlements of one actor that may be under way before its next turn waits."""
+
+CLAIM_CHAIN, CLAIM_EACH = 256, 2
+"""Messages claimed at once: for an actor with a state, and for each lane of one without."""
+
+STRETCH_SECONDS = 0.005
+"""A lane whose handlers never wait lets others run this often."""
+
+HOLD_SECONDS = 5.0
+"""The longest that an actor pauses because a recipient of its is full."""
+
+AGAIN_SECONDS = 0.1
+"""The pause before something is done again that the store refused."""
+
+SLACK_SECONDS = 1.0
+"""A standard deadline may be this much late: it is moved once a second, not at each turn."""
+
+
+class Cell:
+    """One started actor."""
+
+    __slots__ = (
+        "_air",
+        "_claiming",
+        "_credit",
+        "_held",
+        "_instances",
+        "_lanes",
+        "_parked_lanes",
+        "_queue",
+        "_redo",
+        "_runtime",
+        "_waiting",
+        "address",
+        "kind",
+        "memory",
+        "open",
+        "role",
+        "sources",
+        "spec",
+        "term",
+        "window",
+    )
+
+    def __init__(self, runtime: Runtime, spec: ChildSpec, kind: type[Actor], role: str) -> None:
+        self._runtime = runtime
+        self.spec = spec
+        self.address = spec.address
+        self.kind = kind
+        self.role = role
+        self.sources = (spec.address, f"any:{role}")
+        self.open = False
+        self.term: Term | None = None
+        self.memory: Memory | None = None
+        self.window = CLAIM_CHAIN if kind.state_type is not None else CLAIM_EACH * spec.concurrency
+        self._queue: deque[Delivery] | tuple[Delivery, ...] = ()
+        self._instances: list[Actor] = []
+        self._redo: list[Delivery] = []
+        self._air = self._credit = self._lanes = 0
+        self._waiting = self._claiming = self._held = False
+        self._parked_lanes: trio.Event | None = None
+
+    # Mail comes in
+
+    @property
+    def busy(self) -> bool:
+        """Whether turns are running or their settlements are under way."""
+        return bool(self._lanes or self._air)
+
+    @property
+    def queued(self) -> int:
+        """How much mail is here that was not begun."""
+        return len(self._queue)
+
+    @property
+    def instances(self) -> list[Actor]:
+        """The instances that no lane uses now."""
+        return self._instances
+
+    @property
+    def working(self) -> bool:
+        """Whether a next turn may begin."""
+        return self.open and not self._held and not self._redo
+
+    def offer(self) -> int:
+        """The session to hand a message to that is sent now and could start now; 0 for none."""
+        if not self.working or len(self._queue) + self._credit >= self.window:
+            return 0
+        self._credit += 1
+        return self._runtime.session
+
+    def handed(self, delivery: Delivery | None) -> None:
+        """The outcome of an offer: the message, or nothing because others wait before it."""
+        self._credit -= 1
+        if delivery is not None:
+            self._take([delivery])
+
+    def heard(self, answer: Answer) -> None:
+        """The outcome of a send that was offered."""
+        self.handed(answer.delivery if isinstance(answer, Accepted) else None)
+
+    def ring(self) -> None:
+        """There may be mail in the store."""
+        self._waiting = True
+        self.pump()
+
+    def pump(self) -> None:
+        """Claim, if there may be mail and there is room for it."""
+        room = self.window - len(self._queue) - self._credit
+        if not self._waiting or self._claiming or not self.working or room * 2 <= self.window:
+            return
+        self._waiting, self._claiming = False, True
+        alone_ok = not self._runtime.alone.locked()
+        claim = Claim(self.sources, room, self._runtime.session, alone_ok=alone_ok)
+        self._runtime.commit.submit_nowait(claim, partial(self._claimed, room))
+
+    def _claimed(self, room: int, answer: Answer) -> None:
+        self._claiming = False
+        if isinstance(answer, Claimed):
+            self._waiting |= len(answer.deliveries) == room or any(d.alone for d in answer.deliveries)
+            self._take(answer.deliveries)
+        self.pump()
+
+    def _take(self, deliveries: list[Delivery]) -> None:
+        if not deliveries:
+            return
+        if isinstance(self._queue, tuple):
+            self._queue = deque()
+        self._queue.extend(deliveries)
+        self._more_lanes()
+
+    def _more_lanes(self) -> None:
+        if self._queue and self.working and self._lanes < self.spec.concurrency:
+            self._lanes += 1
+            self._runtime.start_soon(self._lane)
+
+    def close(self) -> list[Delivery]:
+        """Take no more mail; answers what was not begun, which is still leased."""
+        self.open = False
+        return self.take_queue()
+
+    def take_queue(self) -> list[Delivery]:
+        """Let go of what was not begun, for somebody to give it back."""
+        left, self._queue = [*self._queue, *self._redo], ()
+        self._redo = []
+        return left
+
+    # Turns
+
+    async def _lane(self) -> None:
+        actor: Actor | None = None
+        IN_TURN.set(True)
+        try:
+            actor = self._instances.pop() if self._instances else await self._runtime.make(self)
+            while self._queue and self.working:
+                await self._stretch(actor)
+        finally:
+            self._lanes -= 1
+            if actor is not None:
+                self._instances.append(actor)
+            self._runtime.settled_down(self)
+
+    async def _stretch(self, actor: Actor) -> None:
+        """Run turns under one cancel scope until the queue is empty or a deadline strikes."""
+        delivery: Delivery | None = None
+        with trio.CancelScope() as scope:
+            started = yielded = trio.current_time()
+            while self._queue and self.working:
+                assert isinstance(self._queue, deque)
+                delivery = self._queue.popleft()
+                if delivery.alone:
+                    await self._run_alone(actor, delivery)
+                    delivery = None
+                    continue
+                self._more_lanes()
+                started = trio.current_time()
+                await self._run(actor, delivery, scope, started)
+                delivery = None
+                if self._waiting:
+                    self.pump()
+                if self._air >= AHEAD:
+                    await self._wait_for_commits()
+                if started - yielded > STRETCH_SECONDS:
+                    yielded = started
+                    await trio.lowlevel.checkpoint()
+        if scope.cancelled_caught and delivery is not None:
+            self._settle(failure(delivery, trio.TooSlowError()), delivery, started)
+
+    async def _run_alone(self, actor: Actor, delivery: Delivery) -> None:
+        """A message that was taken back before runs with nothing else of its kind beside it."""
+        async with self._runtime.alone:
+            await self._wait_for_commits()
+            started = trio.current_time()
+            with trio.CancelScope() as scope:
+                await self._run(actor, delivery, scope, started)
+            if scope.cancelled_caught:
+                self._settle(failure(delivery, trio.TooSlowError()), delivery, started)
+            await self._wait_for_commits()
+
+    async def _run(self, actor: Actor, delivery: Delivery, scope: trio.CancelScope, started: float) -> None:
+        """One turn, up to handing its settlement over."""
+        handler = self.kind.handlers.get(delivery.type)
+        if handler is None:
+            known = ", ".join(self.kind.handlers) or "none"
+            error = f"{self.kind.__name__} handles {known}, not {delivery.type}"
+            self._settle(undeliverable(delivery, "no handler", error), delivery, started)
+            return
+        runtime = self._runtime
+        try:
+            value = runtime.wire.decode(delivery.body, handler.kind)
+        except BadInput as error:
+            self._settle(undeliverable(delivery, "undecodable", str(error)), delivery, started)
+            return
+        if scope.deadline < started + handler.timeout:
+            scope.deadline = started + handler.timeout + SLACK_SECONDS
+        turn = Turn(actor, delivery, runtime.wire, partial(runtime.records_of, self))
+        slot = runtime.marks.begin(delivery.seq)
+        actor._turn = turn  # the runtime is what a turn belongs to
+        try:
+            reply = await run_handler(actor, handler, turn, value)
+            if reply is not None:
+                turn.reply(reply)
+            settle = self._done(actor, turn)
+        except trio.Cancelled:
+            if not scope.cancel_called:
+                release = Settle(
+                    delivery.id, delivery.fence, Verdict.RELEASE, delivery.seq, reason="shutdown"
+                )
+                self._settle(release, delivery, started)
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever a handler raises is the message's failure
+            settle = failure(delivery, error)
+            if self.memory is not None:
+                self.memory.restore(actor)
+        finally:
+            actor._turn = None  # the runtime is what a turn belongs to
+            runtime.marks.end(slot)
+        self._settle(settle, delivery, started, turn)
+
+    def _done(self, actor: Actor, turn: Turn) -> Settle:
+        """The settlement of a turn that went well."""
+        delivery = turn.delivery
+        writes: list[Write] = turn.writes
+        if self.memory is not None:
+            write = self.memory.advance(actor, chained=self._air > 0)
+            if write is not None:
+                writes.append(write)
+        return Settle(
+            delivery.id,
+            delivery.fence,
+            Verdict.ACK,
+            delivery.seq,
+            outputs=turn.outputs,
+            writes=writes,
+            term=self.term,
+        )
+
+    # Settlements go out
+
+    def _settle(self, settle: Settle, delivery: Delivery, started: float, turn: Turn | None = None) -> None:
+        """Hand a settlement to the group commit, and its outputs to local actors where they can start."""
+        runtime = self._runtime
+        offers: list[Cell | None] | None = None
+        if settle.outputs:
+            offers = [runtime.offer_to(output) for output in settle.outputs]
+        self._air += 1
+        runtime.sample(self.role, delivery, started, settle.verdict)
+        runtime.commit.submit_nowait(settle, partial(self._settled, settle, delivery, offers))
+
+    def _settled(
+        self, settle: Settle, delivery: Delivery, offers: list[Cell | None] | None, answer: Answer
+    ) -> None:
+        self._air -= 1
+        if isinstance(answer, Settled) and not answer.already:
+            if offers is not None:
+                self._outputs_left(settle, offers, answer)
+        else:
+            for cell in offers or ():
+                if cell is not None:
+                    cell.handed(None)
+            self._refused(settle, delivery, answer)
+        if self._air == 0 and self._redo:
+            self._runtime.start_soon(self._run_anew)
+        if self._parked_lanes is not None and (self._air == 0 or self._air < AHEAD // 2):
+            self._parked_lanes.set()
+            self._parked_lanes = None
+        if not self._lanes and not self._air:
+            self._runtime.settled_down(self)
+
+    def _outputs_left(self, settle: Settle, offers: list[Cell | None], answer: Settled) -> None:
+        full: list[str] = []
+        for cell, output in zip(offers, answer.outputs, strict=True):
+            if cell is not None:
+                cell.handed(output.delivery)
+            if output.overflow is not None:
+                full.append(output.overflow)
+        if full:
+            self._runtime.observer(Overflowed(self.role))
+            self._runtime.start_soon(self._hold_for, full[0])
+
+    def _refused(self, settle: Settle, delivery: Delivery, answer: Answer) -> None:
+        """A settlement that was not kept. Mail still ours is run anew after the state is read again."""
+        if isinstance(answer, LostLease):
+            self._runtime.observer(LeaseLost(self.role))
+        if self.memory is None:
+            if isinstance(answer, StoreUnavailable) and self.open:
+                self._runtime.start_soon(self._settle_again, settle, delivery)
+        elif isinstance(answer, PostroomError) and not isinstance(answer, LostLease):
+            self._redo.append(delivery)
+        elif not self._redo:
+            self._runtime.start_soon(self._run_anew)
+
+    async def _settle_again(self, settle: Settle, delivery: Delivery) -> None:
+        """The store failed. The same settlement again is safe: if it was kept, it answers so."""
+        self._air += 1
+        await trio.sleep(AGAIN_SECONDS)
+        self._runtime.commit.submit_nowait(settle, partial(self._settled, settle, delivery, None))
+
+    async def _run_anew(self) -> None:
+        """Read the state again and run what was refused, before anything else."""
+        assert self.memory is not None
+        await trio.sleep(AGAIN_SECONDS)
+        if self._air or not self.open:
+            return
+        redo, self._redo = sorted(self._redo, key=lambda d: d.seq), []
+        self.memory.load(self._runtime.store)
+        for actor in self._instances:
+            self.memory.restore(actor)
+        self._queue = deque([*redo, *self._queue])
+        self._more_lanes()
+
+    async def _wait_for_commits(self) -> None:
+        while self._air:
+            if self._parked_lanes is None:
+                self._parked_lanes = trio.Event()
+            await self._parked_lanes.wait()
+
+    async def _hold_for(self, inbox: str) -> None:
+        """No next turn until a recipient that overflowed is below its bound, or for 5 s."""
+        self._held = True
+        with trio.move_on_after(HOLD_SECONDS):
+            while any(c.ready + c.delayed + c.leased >= c.bound for c in self._runtime.store.counts(inbox)):
+                await trio.sleep(HOLD_SECONDS / 100)
+        self._held = False
+        self._more_lanes()
+        self.ring()
+
+
+def is_local(send: Send) -> bool:
+    """Whether a send could be handed over at all: it is for one address and due at once."""
+    message = send.message
+    return not (message.delay_us or message.due_at is not None or ":" in message.recipient)

@@ -1,0 +1,53 @@
+"""The state of an actor in memory, and the version of it that the store has or is about to have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..store.port import Store
+from ..store.records import Write
+from .actor import Actor
+from .wire import Wire
+
+KIND = "state"
+
+
+class Memory:
+    """The bytes of the last good state, and the version the next write must find."""
+
+    __slots__ = ("_address", "_bytes", "_kind", "_version", "_wire")
+
+    def __init__(self, address: str, kind: type, wire: Wire) -> None:
+        self._address = address
+        self._kind = kind
+        self._wire = wire
+        self._bytes = b""
+        self._version = 0
+
+    def load(self, store: Store) -> None:
+        """Take what is committed. Raises ``BadInput`` if it does not fit the class."""
+        found = store.records(self._address, KIND, "")
+        if found:
+            self._bytes, self._version = found[0].value, found[0].version
+        else:
+            self._bytes, self._version = self._wire.encode(self._wire.empty(self._kind)), 0
+        self._wire.decode(self._bytes, self._kind)
+
+    def restore(self, actor: Actor) -> None:
+        """Give an instance the last good state."""
+        vars(actor)["state"] = self._wire.decode(self._bytes, self._kind)
+
+    def advance(self, actor: Actor, *, chained: bool) -> Write | None:
+        """The write for what a turn did to the state; None if there is nothing to write.
+
+        A turn that ran on state that is not committed yet writes even what it left as it was: the
+        version then ties it to the turns before it.
+        """
+        state: Any = vars(actor)["state"]
+        value = self._wire.encode(state)
+        if value == self._bytes and not chained:
+            return None
+        write = Write(self._address, KIND, "", value, self._version)
+        self._bytes = value
+        self._version += 1
+        return write

@@ -1,0 +1,150 @@
+"""What the cells of one system share: the way to the store, the session, the marks, the nursery."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from ..mailbox.ids import IdMaker
+from ..store.commit import GroupCommit
+from ..store.events import Observer, TurnsEnded
+from ..store.port import Store, TurnMarks
+from ..store.records import Delivery, Send, Verdict
+from .actor import Actor
+from .turn import TurnRecords
+from .wire import Wire
+
+if TYPE_CHECKING:
+    from .cell import Cell
+
+SAMPLES = 256
+"""Turns that are reported to the observer together."""
+
+
+class Runtime:
+    """The shared side of all cells. ``session`` changes when the old one has lapsed."""
+
+    def __init__(
+        self,
+        store: Store,
+        commit: GroupCommit,
+        ids: IdMaker,
+        wire: Wire,
+        observer: Observer,
+        failed: Callable[[Cell, Exception], None],
+    ) -> None:
+        self.store = store
+        self.commit = commit
+        self.ids = ids
+        self.wire = wire
+        self.observer = observer
+        self.session = 0
+        self.marks: TurnMarks = _NoMarks()
+        self.alone = trio.Lock()
+        self.cells: dict[str, Cell] = {}
+        self.roles: dict[str, list[Cell]] = defaultdict(list)
+        self._failed = failed
+        self._nursery: trio.Nursery | None = None
+        self._samples: dict[tuple[str, Verdict], list[tuple[float, float]]] = defaultdict(list)
+        self._quiet: trio.Event | None = None
+
+    def open(self, nursery: trio.Nursery) -> None:
+        """Give the lanes their nursery."""
+        self._nursery = nursery
+
+    def start_soon(self, function: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        """Run a lane's function in the nursery; after its end, nothing runs any more."""
+        if self._nursery is not None and not self._nursery.cancel_scope.cancel_called:
+            self._nursery.start_soon(function, *args)
+
+    def ring(self, inboxes: set[str]) -> None:
+        """Tell the cells concerned that there may be mail."""
+        for inbox in inboxes:
+            cell = self.cells.get(inbox)
+            if cell is not None:
+                cell.ring()
+            elif inbox.startswith("any:"):
+                for member in self.roles.get(inbox.removeprefix("any:"), ()):
+                    member.ring()
+
+    def ring_all(self) -> None:
+        for cell in self.cells.values():
+            cell.ring()
+
+    def offer_to(self, send: Send) -> Cell | None:
+        """Ask a local recipient whether it could start this message now; note it on the send."""
+        message = send.message
+        cell = self.cells.get(message.recipient)
+        if cell is None or message.delay_us or message.due_at is not None:
+            return None
+        send.hand_to = cell.offer()
+        return cell if send.hand_to else None
+
+    async def make(self, cell: Cell) -> Actor:
+        """A new instance, started. An error here is the actor's failure."""
+        try:
+            actor = cell.spec.start()
+            actor.address = cell.address
+            if cell.memory is not None:
+                cell.memory.restore(actor)
+            await actor.on_start()
+        except Exception as error:  # whatever an actor's own code raises is for its supervisor
+            self._failed(cell, error)
+            await trio.sleep_forever()
+            raise
+        return actor
+
+    def records_of(self, cell: Cell) -> TurnRecords:
+        """The keyed records of an actor, as a turn that begins now sees them."""
+
+        def read(kind: str, key: str) -> bytes | None:
+            found = self.store.records(cell.address, kind, key)
+            return found[0].value if found else None
+
+        def keys(kind: str) -> list[str]:
+            return [record.key for record in self.store.records(cell.address, kind)]
+
+        return TurnRecords(cell.address, self.wire, read, keys)
+
+    def sample(self, role: str, delivery: Delivery, started: float, verdict: Verdict) -> None:
+        """Note how long a message waited and how long its turn took; in seconds."""
+        now = self.store.clock.now().wall
+        took = trio.current_time() - started
+        waited = max(0.0, (now - delivery.ready_at) / 1_000_000 - took)
+        samples = self._samples[role, verdict]
+        samples.append((waited, took))
+        if len(samples) >= SAMPLES:
+            self.report()
+
+    def report(self) -> None:
+        """Give the observer what was noted since the last time."""
+        samples, self._samples = self._samples, defaultdict(list)
+        for (role, verdict), taken in samples.items():
+            self.observer(TurnsEnded(role, str(verdict), taken))
+
+    def settled_down(self, cell: Cell) -> None:
+        """A cell has nothing running; if that was the last, whoever waits for quiet may go on."""
+        if self._quiet is not None and not any(c.busy for c in self.cells.values()):
+            self._quiet.set()
+
+    async def quiet(self) -> None:
+        """Wait until no turn runs and no settlement is under way."""
+        while any(cell.busy for cell in self.cells.values()):
+            self._quiet = trio.Event()
+            await self._quiet.wait()
+
+
+class _NoMarks:
+    """Before the session is open, no turn runs."""
+
+    def begin(self, seq: int) -> int:
+        return -1
+
+    def end(self, slot: int) -> None:
+        return None
+
+    def close(self) -> None:
+        return None

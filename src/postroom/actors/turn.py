@@ -1,0 +1,194 @@
+"""One turn: one handling of one message, and everything it wants to have happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from ..mailbox.envelope import compose
+from ..mailbox.ids import derive, id_text
+from ..mailbox.outputs import BOUNCE
+from ..store.errors import BadInput
+from ..store.records import Delivery, Send, Settle, Unrouted, Verdict, Write
+from .errors import Reject, RetryAfter
+from .wire import Wire, type_name
+
+if TYPE_CHECKING:
+    from .actor import Actor, Handler
+
+ERROR_LENGTH = 2000
+
+
+class TurnRecords:
+    """An actor's keyed records as one turn sees them: what is stored, under what it has written.
+
+    ``read`` fetches a stored value; writes collect and commit with the turn.
+    """
+
+    def __init__(
+        self,
+        owner: str,
+        wire: Wire,
+        read: Callable[[str, str], bytes | None],
+        keys: Callable[[str], list[str]],
+    ) -> None:
+        self._owner = owner
+        self._wire = wire
+        self._read = read
+        self._keys = keys
+        self.writes: dict[tuple[str, str], Write] = {}
+
+    def get(self, kind: str, key: str, as_type: Any = Any) -> Any:
+        """The value of one record, or None. Raises ``BadInput`` where it does not fit the type."""
+        write = self.writes.get((kind, key))
+        value = self._read(kind, key) if write is None else write.value
+        return None if value is None else self._wire.decode(value, as_type)
+
+    def put(self, kind: str, key: str, value: object) -> None:
+        """Write one record when the turn commits."""
+        self.writes[kind, key] = Write(self._owner, kind, key, self._wire.encode(value))
+
+    def delete(self, kind: str, key: str) -> None:
+        """Delete one record when the turn commits."""
+        self.writes[kind, key] = Write(self._owner, kind, key, None)
+
+    def keys(self, kind: str) -> Iterator[str]:
+        """The keys of all records of a kind, in order."""
+        found = set(self._keys(kind))
+        for (written, key), write in self.writes.items():
+            if written == kind:
+                (found.discard if write.value is None else found.add)(key)
+        yield from sorted(found)
+
+
+class Turn:
+    """What collects while a handler runs."""
+
+    __slots__ = ("_make_records", "_records", "_wire", "actor", "alive", "delivery", "outputs")
+
+    def __init__(
+        self, actor: Actor, delivery: Delivery, wire: Wire, make_records: Callable[[], TurnRecords]
+    ) -> None:
+        self.actor = actor
+        self.delivery = delivery
+        self.outputs: list[Send] = []
+        self.alive: Callable[[], None] = _nothing
+        self._wire = wire
+        self._make_records = make_records
+        self._records: TurnRecords | None = None
+
+    @property
+    def records(self) -> TurnRecords:
+        if self._records is None:
+            self._records = self._make_records()
+        return self._records
+
+    @property
+    def writes(self) -> list[Write]:
+        return [] if self._records is None else list(self._records.writes.values())
+
+    def send(self, to: str, message: object, envelope: dict[str, Any]) -> str:
+        """Collect one output; its id derives from the message, the fence and its place."""
+        delivery = self.delivery
+        kind = envelope.pop("type", None) or type_name(type(message))
+        envelope.setdefault("correlation", delivery.correlation_id)
+        made = compose(
+            id=derive(delivery.id, delivery.fence, len(self.outputs)),
+            recipient=to,
+            sender=self.actor.address,
+            type=kind,
+            body=self._wire.encode(message),
+            causation=id_text(delivery.id),
+            **envelope,
+        )
+        self.outputs.append(Send(made, Unrouted.BOUNCE, bounded=False))
+        return id_text(made.id)
+
+    def reply(self, value: object) -> None:
+        """Collect the answer to whoever asked; it is held for one who was never registered.
+
+        A bounce is not answered: the answer could bounce in turn, for ever.
+        """
+        delivery = self.delivery
+        if delivery.type == BOUNCE:
+            return
+        self.send(
+            delivery.reply_to or delivery.sender,
+            value,
+            {"correlation": delivery.correlation_id or id_text(delivery.id)},
+        )
+        self.outputs[-1].unrouted = Unrouted.HOLD
+
+
+def _nothing() -> None:
+    return None
+
+
+async def run_handler(actor: Actor, handler: Handler, turn: Turn, value: object) -> object:
+    """Run one handler to its end, within its deadlines. Raises what it raises, or ``TooSlowError``."""
+    method = getattr(actor, handler.method)
+    if not handler.exact and not handler.in_thread and handler.progress_within is None:
+        return await method(value)
+    with trio.fail_after(handler.timeout):
+        if handler.progress_within is None:
+            return await _call(handler, method, value)
+        with trio.fail_after(handler.progress_within) as scope:
+            within = handler.progress_within
+
+            def alive() -> None:
+                scope.deadline = trio.current_time() + within
+
+            turn.alive = alive
+            return await _call(handler, method, value)
+
+
+async def _call(handler: Handler, method: Callable[[object], Any], value: object) -> object:
+    if handler.in_thread:
+        return await trio.to_thread.run_sync(method, value, abandon_on_cancel=True)
+    return await method(value)
+
+
+def failure(delivery: Delivery, error: BaseException) -> Settle:
+    """How a message is settled whose handler raised."""
+    verdict, reason, delay_us = Verdict.RETRY, "error", None
+    match error:
+        case Reject():
+            verdict, reason = Verdict.DEAD, "rejected"
+        case RetryAfter(seconds=seconds):
+            reason, delay_us = "asked to retry", round(seconds * 1_000_000)
+        case trio.TooSlowError():
+            reason = "deadline"
+        case BadInput():
+            reason = "error"
+        case _:
+            pass
+    return Settle(
+        delivery.id,
+        delivery.fence,
+        verdict,
+        delivery.seq,
+        delay_us=delay_us,
+        reason=reason,
+        error=describe(error),
+    )
+
+
+def describe(error: BaseException) -> str:
+    """An error in one line: its type, its words, and the last place in the handler's code."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    if place is not None:
+        code = place.tb_frame.f_code
+        text += f" (at {code.co_filename.rpartition('/')[2]}:{place.tb_lineno} in {code.co_name})"
+    return " ".join(text.split())[:ERROR_LENGTH]
+
+
+def undeliverable(delivery: Delivery, reason: str, error: str) -> Settle:
+    """How a message is settled that no handler can take."""
+    return Settle(
+        delivery.id, delivery.fence, Verdict.DEAD, delivery.seq, reason=reason, error=error[:ERROR_LENGTH]
+    )

@@ -1,0 +1,121 @@
+"""A run: each row in a process of its own, within the time there is, then one document."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..store.errors import BadInput
+from .conditions import IN_MEMORY, SWITCH_INTERVAL, conditions, filesystem
+from .rows import Measured, Params, Row
+
+TOTAL_SECONDS = 225.0
+"""A whole run ends within this; what has not been measured by then says so."""
+
+START_SECONDS = 15.0
+"""What a row may spend beside its load and its filling: starting, opening, closing."""
+
+DURABLE = ("end_to_end_per_s", "limit_per_s", "ratio", "send_p50_ms", "send_p99_ms")
+
+
+def run(rows: Sequence[Row], params: Params, heard: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Measure the rows in order, telling ``heard`` each as it is there; the whole document.
+
+    Files go to a temporary directory under ``params.directory`` and are removed. Raises
+    ``BadInput`` if that is in memory, where a commit costs nothing and every figure would lie.
+    """
+    kind = filesystem(Path(params.directory))
+    if kind in IN_MEMORY:
+        raise BadInput(
+            f"{params.directory} is on {kind}",
+            "figures of durability need a disk",
+            "run it in, or give --directory, a directory on a real disk",
+        )
+    end = time.monotonic() + TOTAL_SECONDS
+    circumstances = conditions(params, SWITCH_INTERVAL)
+    views: list[dict[str, Any]] = []
+    details: dict[str, dict[str, float]] = {}
+    for number, row in enumerate(rows):
+        left = end - time.monotonic()
+        measured, note = _measure(row, params, left, len(rows) - number)
+        details[row.name] = measured.detail if measured else {}
+        views.append(_view(row, measured, note))
+        heard(views[-1])
+    circumstances["load_after"] = [round(each, 2) for each in os.getloadavg()]
+    circumstances["took_s"] = round(TOTAL_SECONDS - (end - time.monotonic()), 1)
+    durable = details.get("durable", {})
+    return {
+        "durable": {key: durable.get(key) for key in DURABLE},
+        "rows": views,
+        "conditions": circumstances,
+    }
+
+
+def _measure(row: Row, params: Params, left: float, rows_left: int) -> tuple[Measured | None, str]:
+    """The row's figure, or why there is none. The last rows take less when time has run short."""
+    if left < START_SECONDS:
+        return None, "no time was left"
+    directory = tempfile.mkdtemp(prefix="bench-", dir=params.directory)
+    changed = msgspec.structs.replace(
+        params, directory=directory, seconds=min(params.seconds, left / rows_left * 0.7)
+    )
+    limit = min(left, 3 * changed.seconds + params.fill_seconds + START_SECONDS)
+    try:
+        return _in_child(row, changed, limit)
+    finally:
+        shutil.rmtree(directory)
+
+
+def _in_child(row: Row, params: Params, seconds: float) -> tuple[Measured | None, str]:
+    """One process and all that it starts form a group, which is gone when this returns."""
+    command = [sys.executable, "-P", "-m", "postroom.bench.child", "row", row.name]
+    document = msgspec.json.encode(params).decode()
+    with subprocess.Popen(
+        [*command, document],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as child:
+        try:
+            out, err = child.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return None, f"not done after {seconds:.0f} s"
+        finally:
+            _end_group(child.pid)
+    if child.returncode != 0:
+        lines = err.strip().splitlines() or [f"exit code {child.returncode}"]
+        return None, lines[-1]
+    return msgspec.json.decode(out.splitlines()[-1], type=Measured), ""
+
+
+def _end_group(leader: int) -> None:
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # all of it had ended by itself
+
+
+def _view(row: Row, measured: Measured | None, note: str) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "what": row.what,
+        "value": measured.value if measured else None,
+        "unit": row.unit,
+        "reach": row.reach,
+        "stretch": row.stretch,
+        "better": row.better.value,
+        "detail": measured.detail if measured else {},
+        "note": note,
+    }

@@ -1,0 +1,49 @@
+"""The table of figures: every row that ``postroom bench`` measures, in the order it does."""
+
+from __future__ import annotations
+
+from ..store.errors import BadInput
+from . import between, depth, idle, latency, throughput
+from .rows import Better, Row
+
+HIGHER, LOWER = Better.HIGHER, Better.LOWER
+
+ROWS = (
+    Row("durable", "send, handle, ack, as a share of the limit",
+        "of limit", 0.45, 0.60, HIGHER, throughput.durable),
+    Row("send_many", "accepted sends, as a share of raw inserts",
+        "of limit", 0.50, 0.65, HIGHER, throughput.send_many),
+    Row("one_actor", "one stateful actor with 10,000 queued, as a share of the limit",
+        "of limit", 0.30, 0.45, HIGHER, throughput.one_actor),
+    Row("send_idle", "one idle durable send, p50",
+        "commits", 2.0, 1.4, LOWER, latency.send_idle),
+    Row("ask_idle", "idle ask round trip, p50",
+        "commits", 3.5, 2.5, LOWER, latency.ask_idle),
+    Row("wake", "message to another process that waits, p50",
+        "ms", 15, 5, LOWER, between.wake),
+    Row("ack_contended", "ack while another process commits at full rate, p99",
+        "ms", 250, 50, LOWER, between.ack_contended),
+    Row("poll_start", "whole poll of an empty inbox, above python -c pass",
+        "ms", 100, 60, LOWER, between.poll_start),
+    Row("two_processes", "actors in 2 processes on one file, against 1",
+        "x", 1.0, 1.3, HIGHER, between.two_processes),
+    Row("actor_memory", "memory of one of 10,000 idle actors",
+        "KiB", 12, 6, LOWER, idle.actor_memory),
+    Row("idle_cpu", "CPU of an idle system with 10,000 actors",
+        "% of core", 1.0, 0.3, LOWER, idle.idle_cpu),
+    Row("poll_cpu", "CPU of a process waiting in poll --wait",
+        "% of core", 1.0, 0.3, LOWER, idle.poll_cpu),
+    Row("inbox_cost", "cost per message with 100,000 inboxes, against 1",
+        "x", 1.25, 1.1, LOWER, depth.inbox_cost),
+    Row("claim_depth", "claim and ack with 1,000,000 waiting, against 1,000",
+        "x", 0.8, 0.95, HIGHER, depth.claim_depth),
+)  # fmt: skip
+
+
+def row_named(name: str) -> Row:
+    """The row of this name. Raises ``BadInput`` with the names there are."""
+    for row in ROWS:
+        if row.name == name:
+            return row
+    known = ", ".join(row.name for row in ROWS)
+    raise BadInput(f"no row is called {name!r}", "the table is fixed", f"choose from {known}")

@@ -1,0 +1,220 @@
+"""``doctor``: is this machine fit for a store, and is the store's file well? A table of checks.
+
+The file is looked at before the store is opened: POSIX locks belong to the process, and closing
+any other handle of the file would drop those of an open store.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+import apsw
+from msgspec import Struct
+
+from ..store.clock import SystemClock
+from ..store.errors import PostroomError, StoreUnavailable
+from ..store.sqlite import db, opening
+from ..store.urls import store_path
+from . import render
+from .exits import DONE, exit_code
+
+OLDEST_PYTHON = (3, 11)
+WAL_WARN = 256 << 20
+FREE_WARN, FREE_FAIL = 1 << 30, 64 << 20
+MIB = 1 << 20
+
+
+class Finding(Struct, frozen=True):
+    """What one check found. ``status`` is ``ok``, ``warn`` or ``fail``; ``fix`` is empty when ok."""
+
+    status: str
+    found: str
+    fix: str = ""
+
+
+Check = Callable[[Path], Finding]
+
+
+def check_python(path: Path) -> Finding:
+    found = f"{platform.python_implementation()} {platform.python_version()}"
+    if sys.version_info >= OLDEST_PYTHON:
+        return Finding("ok", found)
+    return Finding("fail", found, "use Python 3.11 or newer")
+
+
+def check_sqlite(path: Path) -> Finding:
+    version = apsw.sqlite_lib_version()
+    try:
+        opening.check_sqlite(version)
+    except StoreUnavailable as error:
+        return Finding("fail", f"{version}: {error.why}", error.do)
+    return Finding("ok", f"{version} (apsw {apsw.apsw_version()})")
+
+
+def check_clock(path: Path) -> Finding:
+    try:
+        boot = SystemClock().now().boot
+    except (StoreUnavailable, OSError) as error:
+        return Finding("fail", str(error), "run postroom on Linux")
+    return Finding("ok", f"boot clock at {boot // 1_000_000} s")
+
+
+def check_file_system(path: Path) -> Finding:
+    kind = opening.file_system(path.resolve(), Path("/proc/mounts").read_text())
+    try:
+        opening.check_file_system(path)
+    except StoreUnavailable as error:
+        return Finding("fail", f"{kind}: {error.why}", error.do)
+    if kind in ("tmpfs", "ramfs"):
+        return Finding("warn", f"{kind} is gone after a reboot", "keep the store on a disk")
+    return Finding("ok", kind)
+
+
+def check_free_disk(path: Path) -> Finding:
+    folder = next(parent for parent in path.absolute().parents if parent.is_dir())
+    stat = os.statvfs(folder)
+    free = stat.f_bavail * stat.f_frsize
+    found = f"{free // MIB} MiB free"
+    if free >= FREE_WARN:
+        return Finding("ok", found)
+    return Finding("warn" if free >= FREE_FAIL else "fail", found, "make room on this disk")
+
+
+def check_file(path: Path) -> Finding:
+    if not path.exists():
+        do = "create it with: postroom pair TASK --manager M --worker W"
+        return Finding("fail", f"no store at {path}", do)
+    if not path.is_file():
+        return Finding("fail", f"{path} is no file", "name another with --store")
+    return Finding("ok", f"{path}, {path.stat().st_size // MIB} MiB")
+
+
+def check_mode(path: Path) -> Finding:
+    stat = path.stat()
+    mode = stat.st_mode & 0o777
+    if stat.st_uid != os.geteuid():
+        return Finding("warn", f"owned by user {stat.st_uid}", "let one user own and use the store")
+    if mode & 0o077:
+        return Finding("warn", f"{mode:04o}: others may read mail", f"chmod 600 {path}")
+    if mode & 0o600 != 0o600 or not os.access(path.parent, os.W_OK):
+        return Finding("fail", f"{mode:04o}: not writable here", f"chmod 600 {path}; chmod 700 {path.parent}")
+    return Finding("ok", f"{mode:04o}")
+
+
+def check_schema(path: Path) -> Finding:
+    try:
+        conn = db.connect(str(path), apsw.SQLITE_OPEN_READONLY)
+        try:
+            application, version = conn.pragma("application_id"), conn.pragma("user_version")
+        finally:
+            conn.close()
+    except apsw.Error as error:
+        return Finding("fail", f"it cannot be read: {error}", "restore a backup: postroom restore")
+    if application != opening.APPLICATION_ID:
+        return Finding("fail", "it is another program's database", "name another file with --store")
+    if version > opening.SCHEMA_VERSION:
+        return Finding("fail", f"version {version}, newer than this postroom", "update postroom")
+    if version < opening.SCHEMA_VERSION:
+        do = "nothing: the next command brings it up to date; make a backup first"
+        return Finding("warn", f"version {version} of {opening.SCHEMA_VERSION}", do)
+    return Finding("ok", f"version {version}")
+
+
+def check_wal(path: Path) -> Finding:
+    wal = path.with_name(path.name + "-wal")
+    size = wal.stat().st_size if wal.exists() else 0
+    if size < WAL_WARN:
+        return Finding("ok", f"{size // MIB} MiB")
+    return Finding("warn", f"{size // MIB} MiB", "end whatever reads the store for very long")
+
+
+def check_users(path: Path) -> Finding:
+    pids = processes_using(path)
+    return Finding("ok", f"processes {', '.join(map(str, pids))}" if pids else "nobody else")
+
+
+def processes_using(path: Path) -> list[int]:
+    """Other processes that have the file open, as far as this user may see them."""
+    stat = path.stat()
+    found: list[int] = []
+    for folder in Path("/proc").glob("[0-9]*/fd"):
+        pid = int(folder.parent.name)
+        if pid != os.getpid() and _holds(folder, (stat.st_dev, stat.st_ino)):
+            found.append(pid)
+    return sorted(found)
+
+
+def _holds(folder: Path, identity: tuple[int, int]) -> bool:
+    try:
+        for link in folder.iterdir():
+            try:
+                stat = link.stat()
+            except FileNotFoundError:
+                continue  # closed meanwhile
+            if (stat.st_dev, stat.st_ino) == identity:
+                return True
+    except (PermissionError, FileNotFoundError, ProcessLookupError):
+        return False  # another user's process, or one that has ended
+    return False
+
+
+MACHINE: tuple[tuple[str, Check], ...] = (
+    ("python", check_python),
+    ("sqlite", check_sqlite),
+    ("clock", check_clock),
+    ("file system", check_file_system),
+    ("free disk", check_free_disk),
+    ("store", check_file),
+)
+FILE: tuple[tuple[str, Check], ...] = (
+    ("mode", check_mode),
+    ("schema", check_schema),
+    ("wal", check_wal),
+    ("in use by", check_users),
+)
+
+
+def examine(path: Path) -> list[tuple[str, Finding]]:
+    """All checks that make sense; those of the file only if there is one."""
+    findings = [(name, check(path)) for name, check in MACHINE]
+    if findings[-1][1].status == "ok":
+        findings += [(name, check(path)) for name, check in FILE]
+    return findings
+
+
+def command(args: Namespace, out: TextIO) -> int:
+    """Write the findings. 0 without a failure (warnings allowed), 5 if the store is not usable."""
+    path = store_path(args.store)
+    findings = examine(path)
+    failed = [(name, finding) for name, finding in findings if finding.status == "fail"]
+    error = _error(failed)
+    if args.json:
+        document = {
+            "ok": not failed,
+            "store": args.store,
+            "checks": [
+                {"name": name, "status": f.status, "found": f.found, "fix": f.fix}
+                for name, f in findings
+            ],
+        }
+        if error is not None:
+            document |= render.error_document(error.code, error.what, error.why, error.do)
+        render.emit(out, document)
+    else:
+        rows = [(f.status, name, f.found, f.fix) for name, f in findings]
+        render.table(out, ("", "check", "found", "fix"), rows)
+    return DONE if error is None else exit_code(error)
+
+
+def _error(failed: list[tuple[str, Finding]]) -> PostroomError | None:
+    """The first failure as an error, so that a program needs to look in one place only."""
+    if not failed:
+        return None
+    name, finding = failed[0]
+    return StoreUnavailable(f"{name} is not fit", finding.found, finding.fix)

@@ -1,0 +1,83 @@
+"""Settings: a flag wins over ``POSTROOM_*``, that over ``postroom.toml``, that over the default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from ..store.errors import BadInput
+from ..store.urls import DEFAULT_URL
+from .parsing import meant
+
+FILE = "postroom.toml"
+PREFIX = "POSTROOM_"
+
+
+class Settings(Struct, frozen=True):
+    """What can be set once for all commands.
+
+    ``lease`` is in seconds and meant for ``poll``; ``listen`` is HOST:PORT of metrics and health;
+    ``inboxes`` are those that metrics show by name.
+    """
+
+    store: str = DEFAULT_URL
+    lease: float = 60.0
+    listen: str = "127.0.0.1:9464"
+    inboxes: tuple[str, ...] = ()
+
+
+def load(
+    *, store: str | None = None, environ: Mapping[str, str] | None = None, folder: Path | None = None
+) -> Settings:
+    """The settings in force in a folder. Raises ``BadInput`` for a key or value that means nothing."""
+    found = _from_file((folder or Path()) / FILE)
+    found |= _from_environment(os.environ if environ is None else environ)
+    if store is not None:
+        found["store"] = store
+    try:
+        settings = msgspec.convert(found, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadInput(
+            "a setting has a wrong value", str(error), f"look at {FILE} and {PREFIX}*"
+        ) from error
+    if not 0.001 <= settings.lease <= 86400:
+        raise BadInput(f"lease is {settings.lease}", "it is in seconds, at most a day", "choose another")
+    return settings
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key in Settings.__struct_fields__:
+        text = environ.get(PREFIX + key.upper())
+        if text:  # an empty variable is the shell's way to unset one for a single command
+            found[key] = text.replace(",", " ").split() if key == "inboxes" else text
+    return found
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"cannot read {path}", str(error), "repair or remove it") from error
+    import tomllib  # most places have no settings file
+
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{path} is not TOML", str(error), "repair that line") from error
+    for key in found:
+        if key not in Settings.__struct_fields__:
+            known = Settings.__struct_fields__
+            raise BadInput(
+                f"{path}: unknown key {key}",
+                f"known are {', '.join(known)}",
+                meant(key, known, "remove it"),
+            )
+    return found
