@@ -154,3 +154,65 @@ def survey(path: Path, worker: str) -> Surveyed:
             if length > longest_lines:
                 longest, longest_lines = f"{path}:{node.lineno} {node.name}", length
     return Surveyed(str(path), worker, lines, functions, classes, longest, longest_lines)
+
+
+# The processes
+
+
+async def work(store: str, name: str) -> None:
+    """A worker process: one actor, until standard input ends."""
+    async with open_postroom(store) as office:
+        await office.start(f"worker/{name}", Surveyor)
+        print("ready", flush=True)
+        await trio.to_thread.run_sync(sys.stdin.buffer.read, abandon_on_cancel=True)
+
+
+class Crew:
+    """The worker processes. They go home when their standard input is closed."""
+
+    def __init__(self, store: str) -> None:
+        self._store = store
+        self._processes: list[trio.Process] = []
+
+    @property
+    def size(self) -> int:
+        return len(self._processes)
+
+    async def hire(self) -> None:
+        """Start one more worker, and wait until it is at work."""
+        me = [sys.executable, str(Path(__file__).absolute()), "--store", self._store]
+        process = await trio.lowlevel.open_process(
+            [*me, "--worker", str(self.size + 1)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self._processes.append(process)
+        assert process.stdout is not None
+        if not await process.stdout.receive_some():
+            raise RuntimeError("a worker did not start")
+
+    async def kill_one(self) -> str:
+        """SIGKILL to the first worker, in the middle of whatever it does; answers its address."""
+        self._processes[0].kill()
+        await self._processes[0].wait()
+        return "worker/1"
+
+    async def go_home(self) -> None:
+        """Let all workers finish what they have, and end."""
+        for process in self._processes:
+            assert process.stdin is not None
+            await process.stdin.aclose()
+        for process in self._processes:
+            await process.wait()
+
+
+@asynccontextmanager
+async def crew(store: str, size: int) -> AsyncGenerator[Crew]:
+    """So many worker processes, which end with the block."""
+    workers = Crew(store)
+    try:
+        async with trio.open_nursery() as nursery:
+            for _ in range(size):
+                nursery.start_soon(workers.hire)
+        yield workers
+    finally:
+        with trio.CancelScope(shield=True):
+            await workers.go_home()

@@ -95,16 +95,15 @@ async def test_a_command_that_ignores_the_first_signal_gets_the_second(
     await _gone(pid)
 
 
-async def test_what_a_killed_run_left_behind_is_found_by_its_marks(tmp_path: Path) -> None:
+async def test_what_a_killed_run_left_behind_is_found_by_its_mark(tmp_path: Path) -> None:
     task = shell("sleep 60 & exec sleep 60", tmp_path)
     env = commands.environment(task, "run-1", 1)
     process = await trio.lowlevel.open_process(task.command, env=env, start_new_session=True)
     try:
-        assert commands.kill_leftovers("run-2", "build") == 0
-        assert commands.kill_leftovers("run-1", "test") == 0
+        assert commands.kill_leftovers("run-2") == 0
         with trio.fail_after(10):
-            while commands.kill_leftovers("run-1", "build") == 0:
+            while commands.kill_leftovers("run-1") == 0:
                 await trio.lowlevel.checkpoint()
             assert await process.wait() < 0
     finally:
-        commands.kill_leftovers("run-1", "build")
+        commands.kill_leftovers("run-1")

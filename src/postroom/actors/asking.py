@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import trio
 
 from ..mailbox.ids import derive, id_text
 from ..store.errors import Conflict, PostroomError
+from ..store.events import ignore
 from ..store.port import Store
-from ..store.records import Delivery, Settle, StoredMessage, Verdict
+from ..store.records import Accepted, Answer, Claim, Claimed, Delivery, Settle, StoredMessage, Verdict
 
+if TYPE_CHECKING:
+    from .runtime import Runtime
+
+ANSWERS = 100
 MOST_OUTPUTS = 64
 
 
@@ -38,10 +45,13 @@ class Question:
 
 
 class Questions:
-    """The questions of one session, by the id that their answers carry as correlation."""
+    """The box for answers of one session, and who waits for which, by correlation id."""
 
-    def __init__(self) -> None:
+    def __init__(self, runtime: Runtime, address: str) -> None:
+        self.address = address
+        self._runtime = runtime
         self._open: dict[str, Question] = {}
+        self._claiming = False
 
     def ask(self, id: bytes) -> Question:
         """Begin to wait for the answer to message ``id``. Raises ``Conflict`` if somebody does already."""
@@ -54,12 +64,36 @@ class Questions:
     def drop(self, id: bytes) -> None:
         self._open.pop(id_text(id), None)
 
-    def answer(self, delivery: Delivery) -> Settle:
-        """Give an answer to whoever waits for it; the settlement that ends its lease."""
+    def offer(self) -> int:
+        return self._runtime.session
+
+    def handed(self, delivery: Delivery | None) -> None:
+        """Give an answer to whoever waits for it, and settle it without keeping anybody waiting."""
+        if delivery is None:
+            return
         question = self._open.get(delivery.correlation_id or "")
         if question is not None:
             question.give(delivery)
-        return Settle(delivery.id, delivery.fence, Verdict.ACK, delivery.seq)
+        settle = Settle(delivery.id, delivery.fence, Verdict.ACK, delivery.seq)
+        self._runtime.commit.submit_nowait(settle, ignore, patient=True)
+
+    def heard(self, answer: Answer) -> None:
+        self.handed(answer.delivery if isinstance(answer, Accepted) else None)
+
+    def ring(self) -> None:
+        """Answers came another way, from other processes: claim them."""
+        if not self._claiming:
+            self._claiming = True
+            claim = Claim((self.address,), ANSWERS, self._runtime.session)
+            self._runtime.commit.submit_nowait(claim, self._claimed)
+
+    def _claimed(self, answer: Answer) -> None:
+        self._claiming = False
+        if isinstance(answer, Claimed):
+            for delivery in answer.deliveries:
+                self.handed(delivery)
+            if len(answer.deliveries) == ANSWERS:
+                self.ring()
 
 
 def stored_answer(store: Store, id: bytes) -> StoredMessage | None:

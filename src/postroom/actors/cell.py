@@ -38,7 +38,7 @@ from .memory import Memory
 from .turn import Turn, failure, run_handler, undeliverable
 
 if TYPE_CHECKING:
-    from .runtime import Runtime
+    from .runtime import Receiver, Runtime
     from .supervisor import ChildSpec
 
 IN_TURN: ContextVar[bool] = ContextVar("postroom_in_turn", default=False)
@@ -307,15 +307,16 @@ class Cell:
     def _settle(self, settle: Settle, delivery: Delivery, started: float, turn: Turn | None = None) -> None:
         """Hand a settlement to the group commit, and its outputs to local actors where they can start."""
         runtime = self._runtime
-        offers: list[Cell | None] | None = None
+        offers: list[Receiver | None] | None = None
         if settle.outputs:
             offers = [runtime.offer_to(output) for output in settle.outputs]
         self._air += 1
         runtime.sample(self.role, delivery, started, settle.verdict)
-        runtime.commit.submit_nowait(settle, partial(self._settled, settle, delivery, offers))
+        done = partial(self._settled, settle, delivery, offers)
+        runtime.commit.submit_nowait(settle, done, patient=not settle.outputs)
 
     def _settled(
-        self, settle: Settle, delivery: Delivery, offers: list[Cell | None] | None, answer: Answer
+        self, settle: Settle, delivery: Delivery, offers: list[Receiver | None] | None, answer: Answer
     ) -> None:
         self._air -= 1
         if isinstance(answer, Settled) and not answer.already:
@@ -334,7 +335,7 @@ class Cell:
         if not self._lanes and not self._air:
             self._runtime.settled_down(self)
 
-    def _outputs_left(self, settle: Settle, offers: list[Cell | None], answer: Settled) -> None:
+    def _outputs_left(self, settle: Settle, offers: list[Receiver | None], answer: Settled) -> None:
         full: list[str] = []
         for cell, output in zip(offers, answer.outputs, strict=True):
             if cell is not None:

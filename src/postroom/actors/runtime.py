@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
@@ -12,7 +12,7 @@ from ..mailbox.ids import IdMaker
 from ..store.commit import GroupCommit
 from ..store.events import Observer, TurnsEnded
 from ..store.port import Store, TurnMarks
-from ..store.records import Delivery, Send, Verdict
+from ..store.records import Answer, Delivery, Send, Verdict
 from .actor import Actor
 from .turn import TurnRecords
 from .wire import Wire
@@ -22,6 +22,26 @@ if TYPE_CHECKING:
 
 SAMPLES = 256
 """Turns that are reported to the observer together."""
+
+
+class Receiver(Protocol):
+    """Whoever takes mail in this process: an actor's cell, or the box for answers."""
+
+    def offer(self) -> int:
+        """The session to hand a message to that is sent now, 0 for none; followed by ``handed``."""
+        ...
+
+    def handed(self, delivery: Delivery | None) -> None:
+        """The outcome of an offer: the message, or nothing because others wait before it."""
+        ...
+
+    def heard(self, answer: Answer) -> None:
+        """The outcome of an offer, as the answer to the send."""
+        ...
+
+    def ring(self) -> None:
+        """There may be mail in the store."""
+        ...
 
 
 class Runtime:
@@ -45,6 +65,7 @@ class Runtime:
         self.marks: TurnMarks = _NoMarks()
         self.alone = trio.Lock()
         self.cells: dict[str, Cell] = {}
+        self.receivers: dict[str, Receiver] = {}
         self.roles: dict[str, list[Cell]] = defaultdict(list)
         self._failed = failed
         self._nursery: trio.Nursery | None = None
@@ -63,25 +84,31 @@ class Runtime:
     def ring(self, inboxes: set[str]) -> None:
         """Tell the cells concerned that there may be mail."""
         for inbox in inboxes:
-            cell = self.cells.get(inbox)
-            if cell is not None:
-                cell.ring()
+            receiver = self.receivers.get(inbox)
+            if receiver is not None:
+                receiver.ring()
             elif inbox.startswith("any:"):
                 for member in self.roles.get(inbox.removeprefix("any:"), ()):
                     member.ring()
 
-    def ring_all(self) -> None:
-        for cell in self.cells.values():
-            cell.ring()
-
-    def offer_to(self, send: Send) -> Cell | None:
-        """Ask a local recipient whether it could start this message now; note it on the send."""
+    def offer_to(self, send: Send) -> Receiver | None:
+        """Ask a local recipient whether it could take this message now; note it on the send."""
         message = send.message
-        cell = self.cells.get(message.recipient)
-        if cell is None or message.delay_us or message.due_at is not None:
+        receiver = self.receivers.get(message.recipient)
+        if receiver is None or message.delay_us or message.due_at is not None:
             return None
-        send.hand_to = cell.offer()
-        return cell if send.hand_to else None
+        send.hand_to = receiver.offer()
+        return receiver if send.hand_to else None
+
+    def add(self, cell: Cell) -> None:
+        """Let a cell be found by its address and its role."""
+        self.cells[cell.address] = self.receivers[cell.address] = cell
+        self.roles[cell.role].append(cell)
+
+    def remove(self, cell: Cell) -> None:
+        if self.cells.pop(cell.address, None) is not None:
+            self.receivers.pop(cell.address)
+            self.roles[cell.role].remove(cell)
 
     async def make(self, cell: Cell) -> Actor:
         """A new instance, started. An error here is the actor's failure."""

@@ -27,8 +27,6 @@ from ..store.records import (
     Accepted,
     Activate,
     Cancel,
-    Claim,
-    Claimed,
     CloseSession,
     Control,
     Deactivate,
@@ -60,6 +58,7 @@ from .wire import Wire, make_wire, type_name
 
 SESSION_SECONDS = 60.0
 GRACE_SECONDS = 10.0
+PAUSE_SECONDS = 0.5
 ACTIVATION_SECONDS = 0.5
 """How often an actor that is alive elsewhere is tried again."""
 
@@ -85,11 +84,11 @@ class System:
         self._observer = observer
         self._runtime = Runtime(store, self.commit, self.ids, wire, observer, self._failed)
         self._groups: dict[str, Group] = {}
-        self._questions = Questions()
         self._replies = f"reply/{name}"
+        self._questions = Questions(self._runtime, self._replies)
+        self._runtime.receivers[self._replies] = self._questions
         self._nursery: trio.Nursery | None = None
         self._stopping = False
-        self._reading_replies = False
 
     # Sending
 
@@ -237,8 +236,7 @@ class System:
             )
         cell = Cell(self._runtime, spec, kind, role)
         await self.commit.submit(Register((InboxSpec(spec.address, spec.bound, spec.policy, spec.ordered),)))
-        self._runtime.cells[spec.address] = cell
-        self._runtime.roles[role].append(cell)
+        self._runtime.add(cell)
         if kind.state_type is not None:
             cell.memory = Memory(spec.address, kind.state_type, self.wire)
             if not await self._activate(cell):
@@ -275,8 +273,7 @@ class System:
     async def _end(self, cell: Cell) -> None:
         """Close a cell, let its turns finish, give back what it had not begun."""
         left = cell.close()
-        self._runtime.cells.pop(cell.address, None)
-        self._runtime.roles[cell.role].remove(cell)
+        self._runtime.remove(cell)
         while cell.busy:
             await trio.sleep(0.01)
         await self._give_back(left)
@@ -313,8 +310,7 @@ class System:
             found = self._runtime.cells.get(address)
             if found is not None and found is not cell:
                 await self._end(found)
-        self._runtime.cells.pop(cell.address, None)
-        self._runtime.roles[cell.role].remove(cell)
+        self._runtime.remove(cell)
         for address in again:
             self._observer(ActorRestarted(group.specs[address].address.partition("/")[0], "error"))
             await self._start(group.specs[address])
@@ -343,8 +339,9 @@ class System:
         return message
 
     async def _release_paused(self) -> None:
-        for cell in self._runtime.cells.values():
-            if cell.queued and any(counts.paused for counts in self.store.counts(cell.address)):
+        for inbox in self.store.paused_inboxes():
+            cell = self._runtime.cells.get(inbox)
+            if cell is not None:
                 await self._give_back(cell.take_queue())
 
     # The life of the system
@@ -352,9 +349,10 @@ class System:
     async def _run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the session, then keep it and everything else going until cancelled."""
         await self._open_session()
-        self.commit.on_rung = self._rung
+        self.commit.on_rung = self._runtime.ring
         async with trio.open_nursery() as services:
             services.start_soon(self._renew)
+            services.start_soon(self._watch_pauses)
             services.start_soon(listen, self.store, self._heard)
             services.start_soon(dispatch, self.store, self.commit, lambda: self._runtime.session)
             async with trio.open_nursery() as lanes:
@@ -394,32 +392,16 @@ class System:
             else:
                 self._runtime.start_soon(self._activate_later, cell)
 
-    def _rung(self, inboxes: set[str]) -> None:
-        self._runtime.ring(inboxes)
-        if self._replies in inboxes:
-            self._runtime.start_soon(self._read_replies)
-
     def _heard(self) -> None:
-        """Another process has committed: anything may have come."""
-        self._runtime.ring_all()
-        self._runtime.start_soon(self._read_replies)
-        self._runtime.start_soon(self._release_paused)
+        """Another process has committed: see who has mail."""
+        self._runtime.ring(self.store.ready_inboxes())
 
-    async def _read_replies(self) -> None:
-        """Give answers to those who wait for them."""
-        if self._reading_replies:
-            return
-        self._reading_replies = True
-        try:
-            while True:
-                claimed = await self.commit.submit(Claim((self._replies,), 100, self._runtime.session))
-                assert isinstance(claimed, Claimed)
-                for delivery in claimed.deliveries:
-                    self.commit.submit_nowait(self._questions.answer(delivery), ignore)
-                if not claimed.deliveries:
-                    return
-        finally:
-            self._reading_replies = False
+    async def _watch_pauses(self) -> None:
+        """Anybody may pause an inbox: mail of it that was not begun goes back within half a second."""
+        while True:
+            await trio.sleep(PAUSE_SECONDS)
+            if any(cell.queued for cell in self._runtime.cells.values()):
+                await self._release_paused()
 
     async def _shut_down(self, grace: float) -> None:
         """No new turns; those that run may finish; then everything that is held goes back."""

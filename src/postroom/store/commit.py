@@ -21,6 +21,7 @@ from random import Random
 
 import trio
 
+from .clock import MICROS
 from .errors import OutcomeUnknown, PostroomError, StoreBusy, StoreUnavailable
 from .events import BatchCommitted, CommitFailed, ignore
 from .port import Store
@@ -37,6 +38,9 @@ HOLD_SECONDS = 0.020
 YIELD_SECONDS = 0.001
 """The write lock has no queue. After 20 ms of back-to-back commits it is left alone for 1 ms, so
 that a process that naps between tries gets its turn."""
+
+PATIENCE_SECONDS = 0.002
+"""How long an operation for which nobody waits may wait for company."""
 
 BUSY_SECONDS = 5.0
 FIRST_NAP, LONGEST_NAP = 0.0003, 0.005
@@ -67,6 +71,7 @@ class GroupCommit:
         self._observer = observer
         self._rng = rng or Random(0)
         self._waiting: deque[_Entry] = deque()
+        self._patient: list[_Entry] = []
         self._sleeper: trio.lowlevel.Task | None = None
         self._commit_seconds = 0.0
         self._last_size = 0
@@ -101,12 +106,23 @@ class GroupCommit:
             return []
         return await self._wait(operations)
 
-    def submit_nowait(self, operation: Operation, done: Callable[[Answer], None]) -> None:
-        """Queue an operation; ``done`` gets its answer on the event loop and must not raise or block."""
+    def submit_nowait(
+        self, operation: Operation, done: Callable[[Answer], None], *, patient: bool = False
+    ) -> None:
+        """Queue an operation; ``done`` gets its answer on the event loop and must not raise or block.
+
+        A ``patient`` operation, for which nobody waits, joins the next batch, or makes one of its own
+        after ``PATIENCE_SECONDS``.
+        """
         if self._closed is not None:
             done(self._closed)
             return
-        self._waiting.append(_Entry(operation, done))
+        if patient:
+            self._patient.append(_Entry(operation, done))
+            if self._sleeper is None or len(self._patient) > 1:
+                return
+        else:
+            self._waiting.append(_Entry(operation, done))
         self._wake()
 
     async def _wait(
@@ -168,28 +184,37 @@ class GroupCommit:
 
     def _close(self) -> None:
         self._closed = StoreUnavailable("the store is closed", "its program is shutting down", "")
-        while self._waiting:
-            self._waiting.popleft().done(self._closed)
+        left, self._patient = [*self._patient, *self._waiting], []
+        self._waiting.clear()
+        for entry in left:
+            entry.done(self._closed)
 
     async def _gather(self) -> None:
         """Wait until there is work. Under load, let one more round of tasks add theirs."""
-        if not self._waiting:
-            self._held_since = 0.0
-
-            def abort(_: object) -> trio.lowlevel.Abort:
-                self._sleeper = None
-                return trio.lowlevel.Abort.SUCCEEDED
-
-            self._sleeper = trio.lowlevel.current_task()
-            await trio.lowlevel.wait_task_rescheduled(abort)
-        else:
+        if self._waiting:
             await trio.lowlevel.checkpoint()
+        else:
+            self._held_since = 0.0
+            if not self._patient:
+                await self._sleep()
+            if not self._waiting:
+                with trio.move_on_after(PATIENCE_SECONDS):
+                    await self._sleep()
         if self._last_size > INLINE_OPERATIONS:
             await trio.lowlevel.checkpoint()
 
+    async def _sleep(self) -> None:
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._sleeper = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        self._sleeper = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
     def _take(self) -> list[_Entry]:
         waiting = self._waiting
-        batch = [waiting.popleft() for _ in range(min(len(waiting), MAX_BATCH))]
+        batch = self._patient + [waiting.popleft() for _ in range(min(len(waiting), MAX_BATCH))]
+        self._patient = []
         for entry in batch:
             entry.started = True
         self._last_size = len(batch)
@@ -227,19 +252,25 @@ class GroupCommit:
             self._suspect = isinstance(error, OutcomeUnknown)
             self.store.rollback()
             raise
-        seconds = trio.current_time() - started
-        self._commit_seconds += 0.2 * (seconds - self._commit_seconds)
-        self._observer(BatchCommitted(len(batch), seconds, in_thread))
+        self._observer(BatchCommitted(len(batch), trio.current_time() - started, in_thread))
         return answers
 
     async def _make_durable(self, in_thread: bool) -> None:
         if in_thread:
-            await trio.to_thread.run_sync(self.store.commit)
-            return
-        delay = self.store.commit_delay()
-        if delay:
-            await trio.sleep(delay)
+            seconds = await trio.to_thread.run_sync(self._timed_commit)
+        else:
+            delay = self.store.commit_delay()
+            if delay:
+                await trio.sleep(delay)
+            seconds = self._timed_commit()
+        self._commit_seconds += 0.2 * (seconds - self._commit_seconds)
+
+    def _timed_commit(self) -> float:
+        """Commit; answers what the device took, without the waiting for threads around it."""
+        clock = self.store.clock
+        started = clock.now().boot
         self.store.commit()
+        return (clock.now().boot - started) / MICROS
 
     def _wants_thread(self, size: int) -> bool:
         quick = size <= INLINE_OPERATIONS and self._commit_seconds < INLINE_SECONDS

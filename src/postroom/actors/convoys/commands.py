@@ -22,7 +22,7 @@ KILL_AFTER = 5.0
 """Seconds between SIGTERM and SIGKILL for a command that has to end."""
 
 SHELL = ("sh", "-c")
-RUN_MARK, TASK_MARK = "POSTROOM_RUN", "POSTROOM_TASK"
+RUN_MARK = "POSTROOM_RUN"
 PLAIN_WORD = re.compile(r"[A-Za-z0-9_./+@%-]+")
 
 
@@ -34,7 +34,7 @@ def environment(task: Task, run: str = "", attempt: int = 0) -> dict[str, str]:
     """
     beside = str(Path(sys.executable).parent)
     path = f"{beside}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    marks = {RUN_MARK: run, TASK_MARK: task.id, "POSTROOM_ATTEMPT": str(attempt)}
+    marks = {RUN_MARK: run, "POSTROOM_TASK": task.id, "POSTROOM_ATTEMPT": str(attempt)}
     return {**os.environ, "PATH": path, **task.env, **marks}
 
 
@@ -109,17 +109,17 @@ def _signal_group(group: int, number: int) -> None:
         return  # all of them have ended
 
 
-def kill_leftovers(run: str, task: str) -> int:
-    """Kill what an earlier attempt left behind, and say how many.
+def kill_leftovers(run: str) -> int:
+    """Kill what a run left behind whose process was killed, and say how many processes that were.
 
-    A run that was killed could not end its commands. They carry its marks in their environment, and
-    must not go on beside the attempt that replaces them.
+    It could not end its commands. They carry its mark in their environment, and must not go on
+    beside the attempts that replace them.
     """
-    marks = {f"{RUN_MARK}={run}".encode(), f"{TASK_MARK}={task}".encode()}
+    mark = f"{RUN_MARK}={run}".encode()
     killed = 0
     for entry in Path("/proc").glob("[0-9]*/environ"):
         try:
-            if marks <= set(entry.read_bytes().split(b"\0")):
+            if mark in entry.read_bytes().split(b"\0"):
                 os.kill(int(entry.parent.name), signal.SIGKILL)
                 killed += 1
         except (FileNotFoundError, ProcessLookupError, PermissionError):

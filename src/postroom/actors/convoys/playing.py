@@ -14,6 +14,7 @@ from ...store.port import Store
 from ...store.records import Control, InboxSpec, Register, Switch
 from ..actor import Actor, handles
 from ..system import System
+from .commands import kill_leftovers
 from .ledger import Ledger, Report, RunRecord, registration
 from .manager import Manager
 from .messages import Begin, Interrupt, Moved, Noted
@@ -80,6 +81,7 @@ async def play(
     await office.start(watcher_of(run), partial(Watcher, bell.ring))
     await office.start(manager_of(run), Manager)
     _check_ours(office, run)
+    await trio.to_thread.run_sync(kill_leftovers, run)
     # Mail for the worker waits until the manager has looked over what was left from last time.
     await office.commit.submit(Register((InboxSpec(worker_of(run)),)))
     await _tell(office, run, Begin(convoy, str(logs)))
@@ -105,8 +107,7 @@ def _check_ours(office: System, run: str) -> None:
 def _manager_is_at(store: Store, run: str, session: str) -> bool:
     names = {found.id: found.name for found in store.sessions()}
     return any(
-        term.name == manager_of(run) and names.get(term.session) == session
-        for term in store.activations()
+        term.name == manager_of(run) and names.get(term.session) == session for term in store.activations()
     )
 
 

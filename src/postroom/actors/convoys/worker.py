@@ -13,7 +13,7 @@ import trio
 from ..actor import Actor, handles
 from .board import Result
 from .callables import resolve
-from .commands import kill_leftovers, run_command
+from .commands import run_command
 from .messages import Perform, Performed
 from .plan import Task
 from .states import TaskStatus
@@ -47,7 +47,6 @@ class Worker(Actor):
 async def _perform(job: Perform) -> Result:
     task, log = job.task, Path(job.log)
     started = trio.current_time()
-    await trio.to_thread.run_sync(kill_leftovers, job.run, task.id)
     status, reason = TaskStatus.TIMED_OUT, f"took longer than {task.timeout:g} s"
     with trio.move_on_after(task.timeout):
         status, reason = await (_call(task, log) if task.call else _command(job, log))

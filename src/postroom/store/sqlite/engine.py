@@ -165,6 +165,12 @@ class SqliteEngine:
     def counts(self, inbox: str | None = None) -> list[r.InboxCounts]:
         return self._look(lambda conn, now: reading.counts(conn, now, inbox))
 
+    def ready_inboxes(self) -> set[str]:
+        return self._look(lambda conn, _: reading.ready_inboxes(conn))
+
+    def paused_inboxes(self) -> set[str]:
+        return self._look(lambda conn, _: reading.paused_inboxes(conn))
+
     def records(self, owner: str, kind: str | None = None, key: str | None = None) -> list[r.Record]:
         return self._look(lambda conn, _: reading.records(conn, owner, kind, key))
 

@@ -388,6 +388,18 @@ SELECT message.id, seq, inbox.address, sender, type, state, priority, attempts, 
 FROM message JOIN inbox ON inbox.id = message.inbox
 WHERE state = 5 AND (?1 IS NULL OR inbox.address = ?1) ORDER BY final_at, seq LIMIT ?2;
 
+-- name: inboxes_ready
+WITH RECURSIVE found (id) AS (
+    SELECT min(inbox) FROM message WHERE state = 0 AND state < 4
+    UNION ALL
+    SELECT (SELECT min(inbox) FROM message WHERE state = 0 AND state < 4 AND inbox > found.id)
+    FROM found WHERE found.id IS NOT NULL
+)
+SELECT address FROM found JOIN inbox ON inbox.id = found.id WHERE paused = 0;
+
+-- name: inboxes_paused
+SELECT address FROM inbox WHERE paused = 1;
+
 -- name: counts_inboxes
 SELECT id, address, life, paused, draining, bound, policy, ordered FROM inbox ORDER BY address;
 

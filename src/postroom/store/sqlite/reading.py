@@ -150,6 +150,14 @@ def _oldest(conn: Db, now: Instant, inbox: int) -> int:
     return max(0, now.wall - min(since)) if since else 0
 
 
+def ready_inboxes(conn: Db) -> set[str]:
+    return {address for (address,) in _rows(conn, "inboxes_ready")}
+
+
+def paused_inboxes(conn: Db) -> set[str]:
+    return {address for (address,) in _rows(conn, "inboxes_paused")}
+
+
 def records(conn: Db, owner: str, kind: str | None, key: str | None) -> list[Record]:
     if kind is None:
         rows = _rows(conn, "records_of_owner", owner)
