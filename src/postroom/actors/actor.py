@@ -3,58 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, get_type_hints
 
-from msgspec import Struct
-
-from .wire import type_name
+from .handlers import Handler, handlers_of
+from .handlers import handles as handles
 
 if TYPE_CHECKING:
     from ..store.records import Delivery
     from .turn import Turn, TurnRecords
-
-TURN_SECONDS = 300.0
-MARK = "__postroom_handles__"
-
-R = TypeVar("R")
-A = TypeVar("A")
-M = TypeVar("M")
-
-
-class Handler(Struct, frozen=True):
-    """One handler of an actor class. ``timeout`` and ``progress_within`` are seconds."""
-
-    method: str
-    kind: Any
-    type: str
-    timeout: float
-    exact: bool
-    progress_within: float | None
-    in_thread: bool
-
-
-class _Mark(Struct, frozen=True):
-    kind: Any
-    timeout: float | None
-    progress_within: float | None
-
-
-def handles(
-    kind: type[M], *, timeout: float | None = None, progress_within: float | None = None
-) -> Callable[[Callable[[A, M], R]], Callable[[A, M], R]]:
-    """Make a method the handler of messages of this class. What it returns is the reply.
-
-    A coroutine runs as a cancel scope of ``timeout`` seconds (300); with ``progress_within`` it must
-    also call ``self.alive()`` that often. A plain function runs in a thread, which is abandoned at the
-    deadline: its effects are then not kept.
-    """
-
-    def decorate(method: Callable[[A, M], R]) -> Callable[[A, M], R]:
-        setattr(method, MARK, _Mark(kind, timeout, progress_within))
-        return method
-
-    return decorate
 
 
 class Actor:
@@ -74,13 +30,8 @@ class Actor:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.handlers = dict(cls.handlers)
-        for name, method in list(vars(cls).items()):
-            mark = getattr(method, MARK, None)
-            if isinstance(mark, _Mark):
-                handler = _handler(name, method, mark)
-                cls.handlers[handler.type] = handler
-        if "state" in cls.__dict__.get("__annotations__", {}):
+        cls.handlers = {**cls.handlers, **handlers_of(cls)}
+        if "state" in inspect.get_annotations(cls):
             cls.state_type = _state_type(cls)
 
     async def on_start(self) -> None:
@@ -122,21 +73,9 @@ class Actor:
         return self._turn
 
 
-def _handler(name: str, method: Callable[..., Any], mark: _Mark) -> Handler:
-    return Handler(
-        method=name,
-        kind=mark.kind,
-        type=type_name(mark.kind),
-        timeout=TURN_SECONDS if mark.timeout is None else mark.timeout,
-        exact=mark.timeout is not None,
-        progress_within=mark.progress_within,
-        in_thread=not inspect.iscoroutinefunction(method),
-    )
-
-
 def _state_type(cls: type) -> type:
     """The class that ``state`` is annotated with, also under postponed annotations."""
-    kind = cls.__dict__["__annotations__"]["state"]
+    kind = inspect.get_annotations(cls)["state"]
     if isinstance(kind, str):
         kind = get_type_hints(cls, localns=_caller_names())["state"]
     if not isinstance(kind, type):

@@ -26,7 +26,6 @@ from ..store.records import (
     Claim,
     Claimed,
     Delivery,
-    Send,
     Settle,
     Settled,
     Term,
@@ -260,7 +259,7 @@ class Cell:
             return
         if scope.deadline < started + handler.timeout:
             scope.deadline = started + handler.timeout + SLACK_SECONDS
-        turn = Turn(actor, delivery, runtime.wire, partial(runtime.records_of, self))
+        turn = Turn(self.address, delivery, runtime.wire, partial(runtime.records_of, self))
         slot = runtime.marks.begin(delivery.seq)
         actor._turn = turn  # the runtime is what a turn belongs to
         try:
@@ -387,14 +386,12 @@ class Cell:
         """No next turn until a recipient that overflowed is below its bound, or for 5 s."""
         self._held = True
         with trio.move_on_after(HOLD_SECONDS):
-            while any(c.ready + c.delayed + c.leased >= c.bound for c in self._runtime.store.counts(inbox)):
+            while _is_full(self._runtime, inbox):  # noqa: ASYNC110  # others drain it, which no event tells
                 await trio.sleep(HOLD_SECONDS / 100)
         self._held = False
         self._more_lanes()
         self.ring()
 
 
-def is_local(send: Send) -> bool:
-    """Whether a send could be handed over at all: it is for one address and due at once."""
-    message = send.message
-    return not (message.delay_us or message.due_at is not None or ":" in message.recipient)
+def _is_full(runtime: Runtime, inbox: str) -> bool:
+    return any(c.ready + c.delayed + c.leased >= c.bound for c in runtime.store.counts(inbox))

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import trio
 
-from ..mailbox.ids import IdMaker
 from ..store.commit import GroupCommit
 from ..store.events import Observer, TurnsEnded
 from ..store.port import Store, TurnMarks
 from ..store.records import Answer, Delivery, Send, Verdict
 from .actor import Actor
+from .memory import Memory
+from .supervisor import ChildSpec
 from .turn import TurnRecords
 from .wire import Wire
-
-if TYPE_CHECKING:
-    from .cell import Cell
 
 SAMPLES = 256
 """Turns that are reported to the observer together."""
@@ -44,6 +42,25 @@ class Receiver(Protocol):
         ...
 
 
+class Cell(Receiver, Protocol):
+    """What the runtime needs to know of the running side of an actor."""
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def role(self) -> str: ...
+
+    @property
+    def spec(self) -> ChildSpec: ...
+
+    @property
+    def memory(self) -> Memory | None: ...
+
+    @property
+    def busy(self) -> bool: ...
+
+
 class Runtime:
     """The shared side of all cells. ``session`` changes when the old one has lapsed."""
 
@@ -51,14 +68,11 @@ class Runtime:
         self,
         store: Store,
         commit: GroupCommit,
-        ids: IdMaker,
         wire: Wire,
         observer: Observer,
-        failed: Callable[[Cell, Exception], None],
     ) -> None:
         self.store = store
         self.commit = commit
-        self.ids = ids
         self.wire = wire
         self.observer = observer
         self.session = 0
@@ -67,10 +81,10 @@ class Runtime:
         self.cells: dict[str, Cell] = {}
         self.receivers: dict[str, Receiver] = {}
         self.roles: dict[str, list[Cell]] = defaultdict(list)
-        self._failed = failed
+        self.on_failure: Callable[[str, Exception], None] = _unheard
         self._nursery: trio.Nursery | None = None
         self._samples: dict[tuple[str, Verdict], list[tuple[float, float]]] = defaultdict(list)
-        self._quiet: trio.Event | None = None
+        self._changed = trio.Event()
 
     def open(self, nursery: trio.Nursery) -> None:
         """Give the lanes their nursery."""
@@ -119,7 +133,7 @@ class Runtime:
                 cell.memory.restore(actor)
             await actor.on_start()
         except Exception as error:  # whatever an actor's own code raises is for its supervisor
-            self._failed(cell, error)
+            self.on_failure(cell.address, error)
             await trio.sleep_forever()
             raise
         return actor
@@ -153,15 +167,15 @@ class Runtime:
             self.observer(TurnsEnded(role, str(verdict), taken))
 
     def settled_down(self, cell: Cell) -> None:
-        """A cell has nothing running; if that was the last, whoever waits for quiet may go on."""
-        if self._quiet is not None and not any(c.busy for c in self.cells.values()):
-            self._quiet.set()
+        """A cell has nothing running any more: whoever waits for quiet may look."""
+        if not cell.busy:
+            changed, self._changed = self._changed, trio.Event()
+            changed.set()
 
-    async def quiet(self) -> None:
-        """Wait until no turn runs and no settlement is under way."""
-        while any(cell.busy for cell in self.cells.values()):
-            self._quiet = trio.Event()
-            await self._quiet.wait()
+    async def quiet(self, *cells: Cell) -> None:
+        """Wait until none of these cells runs a turn or has a settlement under way."""
+        while any(cell.busy for cell in cells):
+            await self._changed.wait()
 
 
 class _NoMarks:
@@ -175,3 +189,8 @@ class _NoMarks:
 
     def close(self) -> None:
         return None
+
+
+def _unheard(address: str, error: Exception) -> None:
+    """Before there is a supervisor, an actor's failure ends everything."""
+    raise RuntimeError(f"{address} failed without a supervisor") from error

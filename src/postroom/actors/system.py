@@ -1,8 +1,8 @@
 """The system: one process's share of a store, with its actors in one tree of nurseries.
 
-outer nursery    the group commit, which must outlive whoever still settles
-└── services     session renewal, the ear for other processes, the dispatcher
-    └── lanes    the turns
+The outer nursery runs the group commit, which must outlive whoever still settles. In it are the
+services: session renewal, the ear for other processes, the dispatcher. In them are the lanes, which
+run the turns.
 """
 
 from __future__ import annotations
@@ -10,174 +10,49 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from random import Random
-from typing import Any
 
 import trio
 
 from ..mailbox.doorbell import listen
-from ..mailbox.envelope import compose
-from ..mailbox.ids import IdMaker, id_text, parse_id
+from ..mailbox.ids import IdMaker
 from ..store.clock import MICROS, Clock
 from ..store.commit import GroupCommit
-from ..store.errors import BadInput, Conflict, LostLease, PostroomError, UnknownMessage
-from ..store.events import ActorParked, ActorRestarted, Observer, ignore
+from ..store.errors import LostLease
+from ..store.events import Observer, ignore
 from ..store.port import Store
 from ..store.process import this_process
 from ..store.records import (
-    Accepted,
-    Activate,
-    Cancel,
     CloseSession,
     Control,
-    Deactivate,
-    Delivery,
-    InboxCounts,
     InboxSpec,
     OpenSession,
     Register,
     RenewSession,
-    Send,
     Session,
-    Settle,
-    StoredMessage,
     Switch,
-    Term,
-    Unrouted,
-    Verdict,
 )
 from ..store.urls import DEFAULT_URL, open_store
 from .actor import Actor
-from .asking import Questions, stored_answer
-from .cell import IN_TURN, Cell
 from .dispatcher import dispatch
-from .errors import AskInsideTurn
-from .memory import Memory
+from .keeper import Keeper
+from .office import Office
 from .runtime import Runtime
-from .supervisor import RESTARTS, ChildSpec, Intensity, Reason, RestartLog, Strategy, affected
-from .wire import Wire, make_wire, type_name
+from .supervisor import ChildSpec, Intensity, Strategy
+from .wire import Wire, make_wire
 
 SESSION_SECONDS = 60.0
 GRACE_SECONDS = 10.0
 PAUSE_SECONDS = 0.5
-ACTIVATION_SECONDS = 0.5
-"""How often an actor that is alive elsewhere is tried again."""
 
 
-class Group:
-    """Actors that are supervised together."""
-
-    def __init__(self, specs: Sequence[ChildSpec], strategy: Strategy, intensity: Intensity) -> None:
-        self.specs = {spec.address: spec for spec in specs}
-        self.strategy = strategy
-        self.log = RestartLog(intensity)
-
-
-class System:
+class System(Office):
     """What ``open_postroom`` gives: send, ask and start actors on one store."""
 
     def __init__(self, store: Store, *, name: str, wire: Wire, observer: Observer, rng: Random) -> None:
-        self.store = store
-        self.name = name
-        self.wire = wire
-        self.commit = GroupCommit(store, observer=observer, rng=rng)
-        self.ids = IdMaker(store.clock, rng)
-        self._observer = observer
-        self._runtime = Runtime(store, self.commit, self.ids, wire, observer, self._failed)
-        self._groups: dict[str, Group] = {}
-        self._replies = f"reply/{name}"
-        self._questions = Questions(self._runtime, self._replies)
-        self._runtime.receivers[self._replies] = self._questions
-        self._nursery: trio.Nursery | None = None
-        self._stopping = False
-
-    # Sending
-
-    async def send(self, to: str, message: object, *, sender: str | None = None, **envelope: Any) -> str:
-        """Send a message; durable when this returns its id.
-
-        ``envelope`` takes ``type``, ``id`` (text), ``priority``, ``correlation``, ``reply_to``,
-        ``dedup_key``, ``headers``, ``delay``, ``expires``, ``due_at``, ``expires_at``, ``max_attempts``
-        and ``hold``. Cancelled before its batch began, nothing was sent; later it may have been:
-        send again with the same id to know. Raises ``BadInput``, ``UnknownInbox``, ``InboxEnded``,
-        ``InboxFull``, ``EmptyGroup``, ``Conflict``, ``StoreUnavailable``.
-        """
-        return id_text((await self._send(self._compose(to, message, sender, envelope))).id)
-
-    async def send_many(
-        self, to: str, messages: Sequence[object], **envelope: Any
-    ) -> list[Accepted | PostroomError]:
-        """Send many messages to one recipient in few transactions; each is answered by itself."""
-        sends = [self._compose(to, message, None, dict(envelope)) for message in messages]
-        answers = await self.commit.submit_many(sends)
-        return [a for a in answers if isinstance(a, (Accepted, PostroomError))]
-
-    async def ask(
-        self,
-        to: str,
-        message: object,
-        *,
-        timeout: float,
-        reply: Any = None,
-        id: str | None = None,
-        **envelope: Any,
-    ) -> Any:
-        """Send a question and wait for its answer, ``timeout`` seconds at most.
-
-        The answer is given as ``reply``, or as the class of its type if that is known here, or as
-        plain JSON. Asking again with the same ``id`` gives the stored answer. Not for turns: use
-        ``self.send`` and a reply handler. Raises ``TooSlowError`` (the question stays in its inbox),
-        ``NoAnswer`` and what ``send`` raises.
-        """
-        if IN_TURN.get():
-            raise AskInsideTurn
-        asked = self.ids.new() if id is None else parse_id(id)
-        send = self._compose(to, message, self._replies, {**envelope, "id": id_text(asked)})
-        send.message.reply_to = self._replies
-        question = self._questions.ask(asked)
-        try:
-            with trio.fail_after(timeout):
-                accepted = await self._send(send)
-                answer: Delivery | StoredMessage | None = None
-                if accepted.state == "duplicate":
-                    answer = stored_answer(self.store, asked)
-                while answer is None:
-                    with trio.move_on_after(1):
-                        answer = await question.wait()
-                    if answer is None:
-                        answer = stored_answer(self.store, asked)
-        finally:
-            self._questions.drop(asked)
-        return self.wire.decode(answer.body, self._known(answer.type) if reply is None else reply)
-
-    async def cancel(self, id: str) -> None:
-        """Cancel a message that nobody has claimed yet, such as a timer. Raises ``Conflict``."""
-        await self.commit.submit(Cancel((parse_id(id),)))
-
-    def _compose(self, to: str, message: object, sender: str | None, envelope: dict[str, Any]) -> Send:
-        """A send of a typed message, offered to its recipient if that is an actor here."""
-        given = envelope.pop("id", None)
-        hold = envelope.pop("hold", False)
-        made = compose(
-            id=self.ids.new() if given is None else parse_id(given),
-            recipient=to,
-            sender=sender or self._replies,
-            type=envelope.pop("type", None) or type_name(type(message)),
-            body=self.wire.encode(message),
-            **envelope,
-        )
-        return Send(made, Unrouted.HOLD if hold else Unrouted.REFUSE)
-
-    async def _send(self, send: Send) -> Accepted:
-        cell = self._runtime.offer_to(send)
-        if cell is None:
-            answer = await self.commit.submit(send)
-            assert isinstance(answer, Accepted)
-            return answer
-        answer = await self.commit.submit(send, cell.heard)
-        assert isinstance(answer, Accepted)
-        return answer
-
-    # Actors
+        runtime = Runtime(store, GroupCommit(store, observer=observer, rng=rng), wire, observer)
+        super().__init__(runtime, name, IdMaker(store.clock, rng))
+        self._keeper = Keeper(runtime, observer)
+        runtime.on_failure = self._keeper.failed
 
     async def start(
         self,
@@ -206,145 +81,23 @@ class System:
         strategy: Strategy | str = Strategy.ONE_FOR_ONE,
         intensity: Intensity | None = None,
     ) -> None:
-        """Start actors in order, supervised together by a strategy and an intensity."""
-        group = Group(specs, Strategy(strategy), intensity or Intensity())
+        """Start actors in order, supervised together by a strategy and an intensity.
+
+        Raises ``Conflict`` where one of the addresses is started already, and ``BadInput``.
+        """
+        await self._keeper.supervise(specs, Strategy(strategy), intensity or Intensity())
         for spec in specs:
-            if spec.address in self._runtime.cells:
-                raise Conflict(
-                    f"{spec.address} is started already", "one system runs it once", "stop it first"
-                )
-        for spec in specs:
-            self._groups[spec.address] = group
-            await self._start(spec)
+            cell = self._keeper.cells[spec.address]
+            self._kinds.update({h.type: h.kind for h in cell.kind.handlers.values()})
 
     async def stop(self, address: str) -> None:
         """Stop an actor: turns that run are finished, the rest of its mail stays in its inbox."""
-        cell = self._runtime.cells.get(address)
-        if cell is None:
-            return
-        self._groups.pop(address, None)
-        await self._end(cell)
-
-    async def _start(self, spec: ChildSpec) -> None:
-        kind = _kind_of(spec)
-        role = spec.address.partition("/")[0]
-        if kind.state_type is not None and spec.concurrency > 1:
-            raise BadInput(
-                f"{spec.address} has a state and concurrency {spec.concurrency}",
-                "turns on one state follow one another",
-                "leave concurrency out",
-            )
-        cell = Cell(self._runtime, spec, kind, role)
-        await self.commit.submit(Register((InboxSpec(spec.address, spec.bound, spec.policy, spec.ordered),)))
-        self._runtime.add(cell)
-        if kind.state_type is not None:
-            cell.memory = Memory(spec.address, kind.state_type, self.wire)
-            if not await self._activate(cell):
-                self._runtime.start_soon(self._activate_later, cell)
-                return
-        self._open(cell)
-
-    def _open(self, cell: Cell) -> None:
-        if cell.memory is not None:
-            try:
-                cell.memory.load(self.store)
-            except BadInput as error:
-                self._failed(cell, error)
-                return
-        cell.open = True
-        cell.ring()
-
-    async def _activate(self, cell: Cell) -> bool:
-        try:
-            term = await self.commit.submit(Activate(cell.address, self._runtime.session))
-        except Conflict:
-            return False
-        assert isinstance(term, Term)
-        cell.term = term
-        return True
-
-    async def _activate_later(self, cell: Cell) -> None:
-        while self._runtime.cells.get(cell.address) is cell and not self._stopping:
-            await trio.sleep(ACTIVATION_SECONDS)
-            if await self._activate(cell):
-                self._open(cell)
-                return
-
-    async def _end(self, cell: Cell) -> None:
-        """Close a cell, let its turns finish, give back what it had not begun."""
-        left = cell.close()
-        self._runtime.remove(cell)
-        while cell.busy:
-            await trio.sleep(0.01)
-        await self._give_back(left)
-        if cell.term is not None:
-            await self.commit.submit(Deactivate(cell.term))
-        for actor in cell.instances:
-            await actor.on_stop()
-
-    async def _give_back(self, deliveries: list[Delivery]) -> None:
-        await self.commit.submit_many(
-            [Settle(d.id, d.fence, Verdict.RELEASE, d.seq, reason="stopped") for d in deliveries]
-        )
-
-    # Supervision
-
-    def _failed(self, cell: Cell, error: Exception) -> None:
-        """An actor's own code (not a handler) has failed: its supervisor decides what now."""
-        left = cell.close()
-        self._runtime.start_soon(self._mend, cell, left)
-
-    async def _mend(self, cell: Cell, left: list[Delivery]) -> None:
-        group = self._groups.get(cell.address)
-        await self._give_back(left)
-        if group is None or self._stopping:
-            return
-        spec = group.specs[cell.address]
-        if not RESTARTS[spec.restart, Reason.ERROR]:
-            return
-        if not group.log.allows(trio.current_time()):
-            self._observer(ActorParked(cell.role))
-            return
-        again = affected(group.strategy, list(group.specs), cell.address)
-        for address in reversed(again):
-            found = self._runtime.cells.get(address)
-            if found is not None and found is not cell:
-                await self._end(found)
-        self._runtime.remove(cell)
-        for address in again:
-            self._observer(ActorRestarted(group.specs[address].address.partition("/")[0], "error"))
-            await self._start(group.specs[address])
-
-    # Inboxes
+        await self._keeper.stop(address)
 
     async def pause(self, inbox: str, key: str | None = None) -> None:
         """Accept but deliver nothing, until resumed; mail handed over but not begun goes back."""
-        await self.commit.submit(Control(inbox, Switch.PAUSE, key))
-        await self._release_paused()
-
-    async def resume(self, inbox: str, key: str | None = None) -> None:
-        """End a pause."""
-        await self.commit.submit(Control(inbox, Switch.RESUME, key))
-
-    def counts(self, inbox: str) -> InboxCounts | None:
-        """The counts of an inbox as of now; None if there is none."""
-        found = self.store.counts(inbox)
-        return found[0] if found else None
-
-    def show(self, id: str) -> StoredMessage:
-        """A message with its history. Raises ``UnknownMessage``."""
-        message = self.store.message(parse_id(id))
-        if message is None:
-            raise UnknownMessage("no such message", "its id is not known here", "check the id")
-        return message
-
-    async def _release_paused(self) -> None:
-        for inbox in self.store.paused_inboxes():
-            cell = self._runtime.cells.get(inbox)
-            if cell is not None:
-                await self._give_back(cell.take_queue())
-
-    # The life of the system
+        await super().pause(inbox, key)
+        await self._keeper.release_paused()
 
     async def _run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the session, then keep it and everything else going until cancelled."""
@@ -381,16 +134,9 @@ class System:
 
     async def _rejoin(self) -> None:
         """The session has lapsed: all that was held is others' now. Begin anew under another one."""
-        cells = list(self._runtime.cells.values())
-        for cell in cells:
-            cell.close()
         self._runtime.marks.close()
         await self._open_session()
-        for cell in cells:
-            if cell.memory is None or await self._activate(cell):
-                self._open(cell)
-            else:
-                self._runtime.start_soon(self._activate_later, cell)
+        await self._keeper.rejoin()
 
     def _heard(self) -> None:
         """Another process has committed: see who has mail."""
@@ -400,40 +146,39 @@ class System:
         """Anybody may pause an inbox: mail of it that was not begun goes back within half a second."""
         while True:
             await trio.sleep(PAUSE_SECONDS)
-            if any(cell.queued for cell in self._runtime.cells.values()):
-                await self._release_paused()
+            if any(cell.queued for cell in self._keeper.cells.values()):
+                await self._keeper.release_paused()
 
-    async def _shut_down(self, grace: float) -> None:
-        """No new turns; those that run may finish; then everything that is held goes back."""
-        self._stopping = True
-        cells = list(self._runtime.cells.values())
-        left = [delivery for cell in cells for delivery in cell.close()]
-        with trio.move_on_after(grace):
-            await self._runtime.quiet()
-            for cell in cells:
-                for actor in cell.instances:
-                    await actor.on_stop()
-        self._runtime.report()
-        await self._give_back(left)
+    @asynccontextmanager
+    async def _opened(self, grace: float) -> AsyncIterator[None]:
+        """Everything that runs, around what the caller does.
+
+        What the caller raises is kept out of the nurseries, which would wrap it in a group.
+        """
+        raised: BaseException | None = None
+        async with trio.open_nursery() as outer:
+            await outer.start(self.commit.run)
+            try:
+                async with trio.open_nursery() as inner:
+                    await inner.start(self._run)
+                    try:
+                        yield
+                    except BaseException as error:  # noqa: BLE001  # it is raised again below
+                        raised = error
+                    with trio.CancelScope(shield=True):
+                        await self._keeper.shut_down(grace)
+                    inner.cancel_scope.cancel()
+                with trio.CancelScope(shield=True):
+                    await self._leave()
+            finally:
+                outer.cancel_scope.cancel()
+        if raised is not None:
+            raise raised
 
     async def _leave(self) -> None:
         await self.commit.submit(Control(self._replies, Switch.END))
         await self.commit.submit(CloseSession(self._runtime.session))
         self._runtime.marks.close()
-
-    def _known(self, type: str) -> Any:
-        for cell in self._runtime.cells.values():
-            handler = cell.kind.handlers.get(type)
-            if handler is not None:
-                return handler.kind
-        return Any
-
-
-def _kind_of(spec: ChildSpec) -> type[Actor]:
-    """The class of an actor, by what makes its instances."""
-    if isinstance(spec.start, type):
-        return spec.start
-    return type(spec.start())
 
 
 @asynccontextmanager
@@ -463,21 +208,8 @@ async def open_postroom(
         rng=chance,
     )
     try:
-        async with trio.open_nursery() as outer:
-            await outer.start(system.commit.run)
-            try:
-                async with trio.open_nursery() as inner:
-                    await inner.start(system._run)
-                    try:
-                        yield system
-                    finally:
-                        with trio.CancelScope(shield=True):
-                            await system._shut_down(grace)
-                        inner.cancel_scope.cancel()
-                with trio.CancelScope(shield=True):
-                    await system._leave()
-            finally:
-                outer.cancel_scope.cancel()
+        async with system._opened(grace):
+            yield system
     finally:
         if isinstance(store, str):
             opened.close()

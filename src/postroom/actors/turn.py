@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import trio
 
@@ -13,10 +13,8 @@ from ..mailbox.outputs import BOUNCE
 from ..store.errors import BadInput
 from ..store.records import Delivery, Send, Settle, Unrouted, Verdict, Write
 from .errors import Reject, RetryAfter
+from .handlers import Handler
 from .wire import Wire, type_name
-
-if TYPE_CHECKING:
-    from .actor import Actor, Handler
 
 ERROR_LENGTH = 2000
 
@@ -66,12 +64,12 @@ class TurnRecords:
 class Turn:
     """What collects while a handler runs."""
 
-    __slots__ = ("_make_records", "_records", "_wire", "actor", "alive", "delivery", "outputs")
+    __slots__ = ("_address", "_make_records", "_records", "_wire", "alive", "delivery", "outputs")
 
     def __init__(
-        self, actor: Actor, delivery: Delivery, wire: Wire, make_records: Callable[[], TurnRecords]
+        self, address: str, delivery: Delivery, wire: Wire, make_records: Callable[[], TurnRecords]
     ) -> None:
-        self.actor = actor
+        self._address = address
         self.delivery = delivery
         self.outputs: list[Send] = []
         self.alive: Callable[[], None] = _nothing
@@ -97,7 +95,7 @@ class Turn:
         made = compose(
             id=derive(delivery.id, delivery.fence, len(self.outputs)),
             recipient=to,
-            sender=self.actor.address,
+            sender=self._address,
             type=kind,
             body=self._wire.encode(message),
             causation=id_text(delivery.id),
@@ -126,7 +124,7 @@ def _nothing() -> None:
     return None
 
 
-async def run_handler(actor: Actor, handler: Handler, turn: Turn, value: object) -> object:
+async def run_handler(actor: object, handler: Handler, turn: Turn, value: object) -> object:
     """Run one handler to its end, within its deadlines. Raises what it raises, or ``TooSlowError``."""
     method = getattr(actor, handler.method)
     if not handler.exact and not handler.in_thread and handler.progress_within is None:

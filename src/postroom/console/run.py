@@ -188,8 +188,10 @@ class Job:
 def _only_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The error that nurseries have wrapped, where it is only one."""
     error: BaseException = group
-    while len(causes := getattr(error, "exceptions", ())) == 1:
-        (error,) = causes
+    causes: tuple[BaseException, ...] = group.exceptions
+    while len(causes) == 1:
+        error = causes[0]
+        causes = getattr(error, "exceptions", ())
     return error
 
 

@@ -1,0 +1,1 @@
+"""Convoys: tasks in a TOML file, played by actors."""
