@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from zipfile import ZipFile
 
-LONGEST_LINE = 110
+LONGEST_LINE = 120
 PARTS = ("pyproject.toml", "README.md", "LICENSE", "src")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from typing import TYPE_CHECKING, Any, ClassVar, get_type_hints
 
 from .handlers import Handler, handlers_of
@@ -67,6 +68,10 @@ class Actor:
         """A sign of life, for handlers with ``progress_within``."""
         self._now().alive()
 
+    def turn_begins(self, turn: Turn | None) -> None:
+        """For the runtime: whose turn it is now; None after the turn."""
+        self._turn = turn
+
     def _now(self) -> Turn:
         if self._turn is None:
             raise RuntimeError("only a handler that is running may do this: no turn is under way")
@@ -77,7 +82,9 @@ def _state_type(cls: type) -> type:
     """The class that ``state`` is annotated with, also under postponed annotations."""
     kind = inspect.get_annotations(cls)["state"]
     if isinstance(kind, str):
-        kind = get_type_hints(cls, localns=_caller_names())["state"]
+        names = {**vars(sys.modules[cls.__module__]), **_caller_names()}
+        only = type(cls.__name__, (), {"__annotations__": {"state": kind}})
+        kind = get_type_hints(only, globalns=names)["state"]
     if not isinstance(kind, type):
         raise TypeError(f"the state of {cls.__name__} must be annotated with a class")
     return kind

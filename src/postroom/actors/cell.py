@@ -209,8 +209,8 @@ class Cell:
     async def _stretch(self, actor: Actor) -> None:
         """Run turns under one cancel scope until the queue is empty or a deadline strikes."""
         delivery: Delivery | None = None
+        started = yielded = trio.current_time()
         with trio.CancelScope() as scope:
-            started = yielded = trio.current_time()
             while self._queue and self.working:
                 assert isinstance(self._queue, deque)
                 delivery = self._queue.popleft()
@@ -261,7 +261,7 @@ class Cell:
             scope.deadline = started + handler.timeout + SLACK_SECONDS
         turn = Turn(self.address, delivery, runtime.wire, partial(runtime.records_of, self))
         slot = runtime.marks.begin(delivery.seq)
-        actor._turn = turn  # the runtime is what a turn belongs to
+        actor.turn_begins(turn)
         try:
             reply = await run_handler(actor, handler, turn, value)
             if reply is not None:
@@ -279,7 +279,7 @@ class Cell:
             if self.memory is not None:
                 self.memory.restore(actor)
         finally:
-            actor._turn = None  # the runtime is what a turn belongs to
+            actor.turn_begins(None)
             runtime.marks.end(slot)
         self._settle(settle, delivery, started, turn)
 

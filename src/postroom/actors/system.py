@@ -7,7 +7,7 @@ run the turns.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -150,7 +150,7 @@ class System(Office):
                 await self._keeper.release_paused()
 
     @asynccontextmanager
-    async def _opened(self, grace: float) -> AsyncIterator[None]:
+    async def opened(self, grace: float) -> AsyncGenerator[None, None]:
         """Everything that runs, around what the caller does.
 
         What the caller raises is kept out of the nurseries, which would wrap it in a group.
@@ -191,7 +191,7 @@ async def open_postroom(
     observer: Observer = ignore,
     rng: Random | None = None,
     grace: float = GRACE_SECONDS,
-) -> AsyncIterator[System]:
+) -> AsyncGenerator[System, None]:
     """Open a store and join it: an async context manager that gives a ``System``.
 
     ``store`` is a URL, made if there is none, or an open store, which is not closed then. On leaving,
@@ -208,7 +208,7 @@ async def open_postroom(
         rng=chance,
     )
     try:
-        async with system._opened(grace):
+        async with system.opened(grace):
             yield system
     finally:
         if isinstance(store, str):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -63,9 +64,10 @@ class RawQueue:
             self._db.executemany(_INSERT, [self._new() for _ in range(count)])
 
     def claim(self, count: int) -> list[tuple[int, int]]:
+        rows: list[Any] = []
         with self._db:
-            rows = self._db.execute(_CLAIM, (count,)).fetchall()
-        return [(int(row[0]), int(row[1])) for row in rows]
+            rows += self._db.execute(_CLAIM, (count,)).fetchall()
+        return [(row[0], row[1]) for row in rows]
 
     def delete(self, claimed: list[tuple[int, int]]) -> None:
         with self._db:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import msgspec
@@ -24,7 +24,7 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def opened_desk(url: str) -> Iterator[Desk]:
+def opened_desk(url: str) -> Generator[Desk, None, None]:
     """The verbs as the pull commands have them; the file is closed when the block ends."""
     store = open_store(url, create=False)
     try:

@@ -1,1 +1,1 @@
-"""Convoys: tasks in a TOML file, played by actors."""
+"""Convoys: tasks declared in a file, played by a manager and a worker on durable mail."""

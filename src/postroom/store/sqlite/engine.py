@@ -63,7 +63,7 @@ class SqliteEngine:
         self._rung: set[str] = set()
         self._sweep_after = 0
         self._pid = os.getpid()
-        self._seen = self._version()
+        self._seen: int = self._version()
         self._changed = False
         self._handlers = self._table()
 
