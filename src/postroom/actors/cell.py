@@ -46,8 +46,10 @@ IN_TURN: ContextVar[bool] = ContextVar("postroom_in_turn", default=False)
 AHEAD = 512
 """Settlements of one actor that may be under way before its next turn waits."""
 
-CLAIM_CHAIN, CLAIM_EACH = 256, 2
-"""Messages claimed at once: for an actor with a state, and for each lane of one without."""
+MOST_AT_HAND = 256
+AT_HAND_SECONDS = 0.02
+"""An actor holds as much mail as its lanes begin within this time, judged by its recent turns, and
+at least one message for each lane: what waits here could be begun elsewhere."""
 
 STRETCH_SECONDS = 0.005
 """A lane whose handlers never wait lets others run this often."""
@@ -71,11 +73,14 @@ class Cell:
         "_credit",
         "_held",
         "_instances",
+        "_lane_comes",
         "_lanes",
         "_parked_lanes",
         "_queue",
         "_redo",
+        "_running",
         "_runtime",
+        "_turn_seconds",
         "_waiting",
         "address",
         "kind",
@@ -85,7 +90,6 @@ class Cell:
         "sources",
         "spec",
         "term",
-        "window",
     )
 
     def __init__(self, runtime: Runtime, spec: ChildSpec, kind: type[Actor], role: str) -> None:
@@ -98,12 +102,12 @@ class Cell:
         self.open = False
         self.term: Term | None = None
         self.memory: Memory | None = None
-        self.window = CLAIM_CHAIN if kind.state_type is not None else CLAIM_EACH * spec.concurrency
         self._queue: deque[Delivery] | tuple[Delivery, ...] = ()
         self._instances: list[Actor] = []
         self._redo: list[Delivery] = []
-        self._air = self._credit = self._lanes = 0
-        self._waiting = self._claiming = self._held = False
+        self._air = self._credit = self._lanes = self._running = 0
+        self._waiting = self._claiming = self._held = self._lane_comes = False
+        self._turn_seconds = AT_HAND_SECONDS
         self._parked_lanes: trio.Event | None = None
 
     # Mail comes in
@@ -130,7 +134,7 @@ class Cell:
 
     def offer(self) -> int:
         """The session to hand a message to that is sent now and could start now; 0 for none."""
-        if not self.working or len(self._queue) + self._credit >= self.window:
+        if not self.working or self._room() <= 0:
             return 0
         self._credit += 1
         return self._runtime.session
@@ -150,10 +154,18 @@ class Cell:
         self._waiting = True
         self.pump()
 
+    def _room(self) -> int:
+        """How much more mail this actor should have at hand."""
+        lanes = self.spec.concurrency
+        at_hand = min(MOST_AT_HAND, max(lanes, int(lanes * AT_HAND_SECONDS / self._turn_seconds)))
+        return at_hand - len(self._queue) - self._credit - self._running
+
     def pump(self) -> None:
         """Claim, if there may be mail and there is room for it."""
-        room = self.window - len(self._queue) - self._credit
-        if not self._waiting or self._claiming or not self.working or room * 2 <= self.window:
+        if not self._waiting or self._claiming or not self.working:
+            return
+        room = self._room()
+        if room <= len(self._queue):
             return
         self._waiting, self._claiming = False, True
         alone_ok = not self._runtime.alone.locked()
@@ -176,8 +188,9 @@ class Cell:
         self._more_lanes()
 
     def _more_lanes(self) -> None:
-        if self._queue and self.working and self._lanes < self.spec.concurrency:
+        if self._queue and not self._lane_comes and self._lanes < self.spec.concurrency and self.working:
             self._lanes += 1
+            self._lane_comes = True
             self._runtime.start_soon(self._lane)
 
     def close(self) -> list[Delivery]:
@@ -195,6 +208,7 @@ class Cell:
 
     async def _lane(self) -> None:
         actor: Actor | None = None
+        self._lane_comes = False
         IN_TURN.set(True)
         try:
             actor = self._instances.pop() if self._instances else await self._runtime.make(self)
@@ -260,6 +274,7 @@ class Cell:
         if scope.deadline < started + handler.timeout:
             scope.deadline = started + handler.timeout + SLACK_SECONDS
         turn = Turn(self.address, delivery, runtime.wire, partial(runtime.records_of, self))
+        self._running += 1
         slot = runtime.marks.begin(delivery.seq)
         actor.turn_begins(turn)
         try:
@@ -281,6 +296,7 @@ class Cell:
         finally:
             actor.turn_begins(None)
             runtime.marks.end(slot)
+            self._running -= 1
         self._settle(settle, delivery, started, turn)
 
     def _done(self, actor: Actor, turn: Turn) -> Settle:
@@ -310,7 +326,8 @@ class Cell:
         if settle.outputs:
             offers = [runtime.offer_to(output) for output in settle.outputs]
         self._air += 1
-        runtime.sample(self.role, delivery, started, settle.verdict)
+        took = runtime.sample(self.role, delivery, started, settle.verdict)
+        self._turn_seconds += (max(took, 1e-5) - self._turn_seconds) / 8
         done = partial(self._settled, settle, delivery, offers)
         runtime.commit.submit_nowait(settle, done, patient=not settle.outputs)
 

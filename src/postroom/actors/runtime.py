@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import trio
 
+from ..store.clock import MICROS
 from ..store.commit import GroupCommit
 from ..store.events import Observer, TurnsEnded
 from ..store.port import Store, TurnMarks
@@ -85,10 +86,12 @@ class Runtime:
         self._nursery: trio.Nursery | None = None
         self._samples: dict[tuple[str, Verdict], list[tuple[float, float]]] = defaultdict(list)
         self._changed = trio.Event()
+        self._wall_offset = 0.0
 
     def open(self, nursery: trio.Nursery) -> None:
         """Give the lanes their nursery."""
         self._nursery = nursery
+        self.report()
 
     def start_soon(self, function: Callable[..., Awaitable[Any]], *args: Any) -> None:
         """Run a lane's function in the nursery; after its end, nothing runs any more."""
@@ -150,18 +153,19 @@ class Runtime:
 
         return TurnRecords(cell.address, self.wire, read, keys)
 
-    def sample(self, role: str, delivery: Delivery, started: float, verdict: Verdict) -> None:
-        """Note how long a message waited and how long its turn took; in seconds."""
-        now = self.store.clock.now().wall
+    def sample(self, role: str, delivery: Delivery, started: float, verdict: Verdict) -> float:
+        """Note how long a message waited and how long its turn took; answers the latter, in seconds."""
         took = trio.current_time() - started
-        waited = max(0.0, (now - delivery.ready_at) / 1_000_000 - took)
+        waited = max(0.0, started + self._wall_offset - delivery.ready_at / MICROS)
         samples = self._samples[role, verdict]
         samples.append((waited, took))
         if len(samples) >= SAMPLES:
             self.report()
+        return took
 
     def report(self) -> None:
         """Give the observer what was noted since the last time."""
+        self._wall_offset = self.store.clock.now().wall / MICROS - trio.current_time()
         samples, self._samples = self._samples, defaultdict(list)
         for (role, verdict), taken in samples.items():
             self.observer(TurnsEnded(role, str(verdict), taken))

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 import trio
+from outcome import Value
 
 from .clock import MICROS
 from .errors import OutcomeUnknown, PostroomError, StoreBusy, StoreUnavailable
@@ -49,12 +50,19 @@ FIRST_NAP, LONGEST_NAP = 0.0003, 0.005
 class _Entry:
     """One operation on its way, and whom to tell."""
 
-    __slots__ = ("done", "operation", "started")
+    __slots__ = ("done", "operation", "started", "task")
 
     def __init__(self, operation: Operation, done: Callable[[Answer], None]) -> None:
         self.operation = operation
         self.done = done
         self.started = False
+        self.task: trio.lowlevel.Task | None = None
+
+    def answer(self, answer: Answer) -> None:
+        """Tell whoever asked, and wake the task that waits for just this."""
+        self.done(answer)
+        if self.task is not None:
+            trio.lowlevel.reschedule(self.task, Value(answer))
 
 
 class GroupCommit:
@@ -91,7 +99,25 @@ class GroupCommit:
         ``heard`` is given the answer as soon as there is one, before this task runs again and also if
         it is cancelled; for an operation that never happens, a ``StoreUnavailable``.
         """
-        answer = (await self._wait([operation], heard))[0]
+        if self._closed is not None:
+            heard(self._closed)
+            raise self._closed
+        task = trio.lowlevel.current_task()
+        entry = _Entry(operation, heard)
+        entry.task = task
+        self._waiting.append(entry)
+        self._wake()
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            if entry.started and type(operation) is Settle:
+                return trio.lowlevel.Abort.FAILED
+            entry.task = None
+            if not entry.started:
+                self._waiting.remove(entry)
+                heard(StoreUnavailable("the operation was withdrawn", "its caller was cancelled", ""))
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        answer: Answer = await trio.lowlevel.wait_task_rescheduled(abort)
         if isinstance(answer, PostroomError):
             raise answer
         return answer
@@ -125,11 +151,8 @@ class GroupCommit:
             self._waiting.append(_Entry(operation, done))
         self._wake()
 
-    async def _wait(
-        self, operations: Sequence[Operation], heard: Callable[[Answer], None] = ignore
-    ) -> list[Answer]:
+    async def _wait(self, operations: Sequence[Operation]) -> list[Answer]:
         if self._closed is not None:
-            heard(self._closed)
             raise self._closed
         task = trio.lowlevel.current_task()
         answers: list[Answer | None] = [None] * len(operations)
@@ -141,7 +164,6 @@ class GroupCommit:
                 nonlocal missing
                 answers[n] = answer
                 missing -= 1
-                heard(answer)
                 if not missing and not cancelled:
                     trio.lowlevel.reschedule(task)
 
@@ -158,7 +180,6 @@ class GroupCommit:
             for entry in entries:
                 if not entry.started:
                     self._waiting.remove(entry)
-                    heard(StoreUnavailable("the operation was withdrawn", "its caller was cancelled", ""))
             cancelled = True
             return trio.lowlevel.Abort.SUCCEEDED
 
@@ -187,7 +208,7 @@ class GroupCommit:
         left, self._patient = [*self._patient, *self._waiting], []
         self._waiting.clear()
         for entry in left:
-            entry.done(self._closed)
+            entry.answer(self._closed)
 
     async def _gather(self) -> None:
         """Wait until there is work. Under load, let one more round of tasks add theirs."""
@@ -232,7 +253,7 @@ class GroupCommit:
                 self._observer(CommitFailed(error.code))
                 answers = [error] * len(batch)
         for entry, answer in zip(batch, answers, strict=True):
-            entry.done(answer)
+            entry.answer(answer)
         rung = self.store.rung()
         if rung:
             self.on_rung(rung)

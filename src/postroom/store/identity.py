@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from uuid import UUID
 
 
 def version_7_time(id: bytes) -> int | None:
@@ -26,7 +25,8 @@ def derived_id(parent: bytes, salt: bytes) -> bytes:
 
 def id_text(id: bytes) -> str:
     """The canonical text of an id."""
-    return str(UUID(bytes=id))
+    text = id.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def content_digest(*content: object) -> bytes:

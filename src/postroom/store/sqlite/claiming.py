@@ -65,6 +65,7 @@ def _take(tx: Tx, op: Claim, inbox: Inbox, rows: list[Any]) -> list[Delivery]:
     taken = tx.run_many("claim_take", [(rank, op.session, tx.wall, op.key, row[0]) for row in rows])
     if taken != len(rows):
         raise AssertionError(f"claimed {taken} of {len(rows)} messages in {inbox.address}")
+    inbox.empty = None
     return [_delivery(op, inbox, row, row[2] + 1) for row in rows]
 
 

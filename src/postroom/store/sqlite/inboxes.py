@@ -17,7 +17,7 @@ class Inbox:
     """One inbox row, as of the registry version it was read under.
 
     ``depth`` (live messages) and ``empty`` (nothing is ready) are remembered from the last batch
-    that looked, for as long as nobody else writes to the store; None and False mean "look".
+    that looked, for as long as nobody else writes to the store; None means "look".
     """
 
     __slots__ = (
@@ -45,7 +45,7 @@ class Inbox:
         self.bound, self.policy = row[8], row[9]
         self.has_paused_keys = bool(row[10])
         self.depth: int | None = row[11]
-        self.empty = bool(row[12])
+        self.empty: bool | None = bool(row[12])
 
 
 class Registry:
@@ -68,7 +68,7 @@ class Registry:
         if data_version != self._data_version:
             self._data_version = data_version
             for inbox in self._by_id.values():
-                inbox.depth, inbox.empty = None, False
+                inbox.depth = inbox.empty = None
 
     def forget(self) -> None:
         """Drop the cache; also after a rollback, which takes rows back that it may hold."""

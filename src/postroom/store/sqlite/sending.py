@@ -131,7 +131,7 @@ def _may_hand_over(tx: Tx, inbox: Inbox) -> bool:
     """Whether nothing waits before this message, so that leasing it at once keeps the order."""
     if inbox.paused or inbox.ordered:
         return False
-    if not inbox.empty:
+    if inbox.empty is None:
         inbox.empty = tx.row("ready_waiting", inbox.id) is None
     return inbox.empty
 
