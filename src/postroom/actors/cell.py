@@ -34,6 +34,7 @@ from ..store.records import (
 )
 from .actor import Actor
 from .memory import Memory
+from .pace import Pace
 from .turn import Turn, failure, run_handler, undeliverable
 
 if TYPE_CHECKING:
@@ -46,16 +47,8 @@ IN_TURN: ContextVar[bool] = ContextVar("postroom_in_turn", default=False)
 AHEAD = 512
 """Settlements of one actor that may be under way before its next turn waits."""
 
-MOST_AT_HAND = 256
-AT_HAND_SECONDS = 0.02
-"""An actor holds as much mail as its lanes begin within this time, judged by its recent turns, and
-at least one message for each lane: what waits here could be begun elsewhere."""
-
 STRETCH_SECONDS = 0.005
 """A lane whose handlers never wait lets others run this often."""
-
-HOLD_SECONDS = 5.0
-"""The longest that an actor pauses because a recipient of its is full."""
 
 AGAIN_SECONDS = 0.1
 """The pause before something is done again that the store refused."""
@@ -75,12 +68,12 @@ class Cell:
         "_instances",
         "_lane_comes",
         "_lanes",
+        "_pace",
         "_parked_lanes",
         "_queue",
         "_redo",
         "_running",
         "_runtime",
-        "_turn_seconds",
         "_waiting",
         "address",
         "kind",
@@ -107,7 +100,7 @@ class Cell:
         self._redo: list[Delivery] = []
         self._air = self._credit = self._lanes = self._running = 0
         self._waiting = self._claiming = self._held = self._lane_comes = False
-        self._turn_seconds = AT_HAND_SECONDS
+        self._pace = Pace(spec.concurrency)
         self._parked_lanes: trio.Event | None = None
 
     # Mail comes in
@@ -156,9 +149,7 @@ class Cell:
 
     def _room(self) -> int:
         """How much more mail this actor should have at hand."""
-        lanes = self.spec.concurrency
-        at_hand = min(MOST_AT_HAND, max(lanes, int(lanes * AT_HAND_SECONDS / self._turn_seconds)))
-        return at_hand - len(self._queue) - self._credit - self._running
+        return self._pace.at_hand() - len(self._queue) - self._credit - self._running
 
     def pump(self) -> None:
         """Claim, if there may be mail and there is room for it."""
@@ -326,8 +317,7 @@ class Cell:
         if settle.outputs:
             offers = [runtime.offer_to(output) for output in settle.outputs]
         self._air += 1
-        took = runtime.sample(self.role, delivery, started, settle.verdict)
-        self._turn_seconds += (max(took, 1e-5) - self._turn_seconds) / 8
+        self._pace.note(runtime.sample(self.role, delivery, started, settle.verdict))
         done = partial(self._settled, settle, delivery, offers)
         runtime.commit.submit_nowait(settle, done, patient=not settle.outputs)
 
@@ -402,13 +392,7 @@ class Cell:
     async def _hold_for(self, inbox: str) -> None:
         """No next turn until a recipient that overflowed is below its bound, or for 5 s."""
         self._held = True
-        with trio.move_on_after(HOLD_SECONDS):
-            while _is_full(self._runtime, inbox):  # noqa: ASYNC110  # others drain it, which no event tells
-                await trio.sleep(HOLD_SECONDS / 100)
+        await self._runtime.room_in(inbox)
         self._held = False
         self._more_lanes()
         self.ring()
-
-
-def _is_full(runtime: Runtime, inbox: str) -> bool:
-    return any(c.ready + c.delayed + c.leased >= c.bound for c in runtime.store.counts(inbox))

@@ -19,6 +19,9 @@ from .supervisor import ChildSpec
 from .turn import TurnRecords
 from .wire import Wire
 
+HOLD_SECONDS = 5.0
+"""The longest that an actor pauses because a recipient of its is full."""
+
 SAMPLES = 256
 """Turns that are reported to the observer together."""
 
@@ -175,6 +178,15 @@ class Runtime:
         if not cell.busy:
             changed, self._changed = self._changed, trio.Event()
             changed.set()
+
+    async def room_in(self, inbox: str) -> None:
+        """Wait until an inbox is below its bound, for ``HOLD_SECONDS`` at most."""
+        with trio.move_on_after(HOLD_SECONDS):
+            while not self._has_room(inbox):  # noqa: ASYNC110  # others drain it, which no event tells
+                await trio.sleep(HOLD_SECONDS / 100)
+
+    def _has_room(self, inbox: str) -> bool:
+        return all(c.ready + c.delayed + c.leased < c.bound for c in self.store.counts(inbox))
 
     async def quiet(self, *cells: Cell) -> None:
         """Wait until none of these cells runs a turn or has a settlement under way."""
