@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ..store.errors import BadInput, LostLease, PostroomError, StoreUnavailable
+from ..store.errors import LostLease, PostroomError, StoreUnavailable
 from ..store.events import LeaseLost, Overflowed
 from ..store.records import (
     Accepted,
@@ -35,7 +35,7 @@ from ..store.records import (
 from .actor import Actor
 from .memory import Memory
 from .pace import Pace
-from .turn import Turn, failure, run_handler, undeliverable
+from .turn import Turn, failure, run_handler, unpack
 
 if TYPE_CHECKING:
     from .runtime import Receiver, Runtime
@@ -250,18 +250,12 @@ class Cell:
 
     async def _run(self, actor: Actor, delivery: Delivery, scope: trio.CancelScope, started: float) -> None:
         """One turn, up to handing its settlement over."""
-        handler = self.kind.handlers.get(delivery.type)
-        if handler is None:
-            known = ", ".join(self.kind.handlers) or "none"
-            error = f"{self.kind.__name__} handles {known}, not {delivery.type}"
-            self._settle(undeliverable(delivery, "no handler", error), delivery, started)
-            return
         runtime = self._runtime
-        try:
-            value = runtime.wire.decode(delivery.body, handler.kind)
-        except BadInput as error:
-            self._settle(undeliverable(delivery, "undecodable", str(error)), delivery, started)
+        opened = unpack(delivery, self.kind.handlers, runtime.wire)
+        if isinstance(opened, Settle):
+            self._settle(opened, delivery, started)
             return
+        handler, value = opened
         if scope.deadline < started + handler.timeout:
             scope.deadline = started + handler.timeout + SLACK_SECONDS
         turn = Turn(self.address, delivery, runtime.wire, partial(runtime.records_of, self))
@@ -288,7 +282,9 @@ class Cell:
             actor.turn_begins(None)
             runtime.marks.end(slot)
             self._running -= 1
-        self._settle(settle, delivery, started, turn)
+        self._settle(settle, delivery, started)
+        if self.memory is None and turn.used_records:
+            await self._wait_for_commits()
 
     def _done(self, actor: Actor, turn: Turn) -> Settle:
         """The settlement of a turn that went well."""
@@ -310,13 +306,15 @@ class Cell:
 
     # Settlements go out
 
-    def _settle(self, settle: Settle, delivery: Delivery, started: float, turn: Turn | None = None) -> None:
+    def _settle(self, settle: Settle, delivery: Delivery, started: float) -> None:
         """Hand a settlement to the group commit, and its outputs to local actors where they can start."""
         runtime = self._runtime
         offers: list[Receiver | None] | None = None
         if settle.outputs:
             offers = [runtime.offer_to(output) for output in settle.outputs]
         self._air += 1
+        if self.memory is not None:
+            self.memory.launch(settle.writes)
         self._pace.note(runtime.sample(self.role, delivery, started, settle.verdict))
         done = partial(self._settled, settle, delivery, offers)
         runtime.commit.submit_nowait(settle, done, patient=not settle.outputs)
@@ -325,9 +323,11 @@ class Cell:
         self, settle: Settle, delivery: Delivery, offers: list[Receiver | None] | None, answer: Answer
     ) -> None:
         self._air -= 1
+        if self.memory is not None:
+            self.memory.land(settle.writes)
         if isinstance(answer, Settled) and not answer.already:
             if offers is not None:
-                self._outputs_left(settle, offers, answer)
+                self._outputs_left(offers, answer)
         else:
             for cell in offers or ():
                 if cell is not None:
@@ -341,7 +341,7 @@ class Cell:
         if not self._lanes and not self._air:
             self._runtime.settled_down(self)
 
-    def _outputs_left(self, settle: Settle, offers: list[Receiver | None], answer: Settled) -> None:
+    def _outputs_left(self, offers: list[Receiver | None], answer: Settled) -> None:
         full: list[str] = []
         for cell, output in zip(offers, answer.outputs, strict=True):
             if cell is not None:

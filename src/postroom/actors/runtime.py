@@ -147,12 +147,20 @@ class Runtime:
     def records_of(self, cell: Cell) -> TurnRecords:
         """The keyed records of an actor, as a turn that begins now sees them."""
 
+        flying = {} if cell.memory is None else cell.memory.flying
+
         def read(kind: str, key: str) -> bytes | None:
+            if (kind, key) in flying:
+                return flying[kind, key][0]
             found = self.store.records(cell.address, kind, key)
             return found[0].value if found else None
 
         def keys(kind: str) -> list[str]:
-            return [record.key for record in self.store.records(cell.address, kind)]
+            stored = {record.key for record in self.store.records(cell.address, kind)}
+            for (written, key), (value, _) in flying.items():
+                if written == kind:
+                    (stored.discard if value is None else stored.add)(key)
+            return list(stored)
 
         return TurnRecords(cell.address, self.wire, read, keys)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import trio
@@ -82,6 +82,11 @@ class Turn:
         if self._records is None:
             self._records = self._make_records()
         return self._records
+
+    @property
+    def used_records(self) -> bool:
+        """Whether the turn has looked at its actor's keyed records."""
+        return self._records is not None
 
     @property
     def writes(self) -> list[Write]:
@@ -185,8 +190,19 @@ def describe(error: BaseException) -> str:
     return " ".join(text.split())[:ERROR_LENGTH]
 
 
-def undeliverable(delivery: Delivery, reason: str, error: str) -> Settle:
-    """How a message is settled that no handler can take."""
+def unpack(delivery: Delivery, handlers: Mapping[str, Handler], wire: Wire) -> tuple[Handler, Any] | Settle:
+    """The handler of a message and what it is given; or how a message is settled that none can take."""
+    handler = handlers.get(delivery.type)
+    if handler is None:
+        known = ", ".join(handlers) or "nothing"
+        return _undeliverable(delivery, "no handler", f"it handles {known}, not {delivery.type}")
+    try:
+        return handler, wire.decode(delivery.body, handler.kind)
+    except BadInput as error:
+        return _undeliverable(delivery, "undecodable", str(error))
+
+
+def _undeliverable(delivery: Delivery, reason: str, error: str) -> Settle:
     return Settle(
         delivery.id, delivery.fence, Verdict.DEAD, delivery.seq, reason=reason, error=error[:ERROR_LENGTH]
     )

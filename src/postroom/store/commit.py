@@ -263,6 +263,9 @@ class GroupCommit:
         if self._suspect:
             self.store.reopen()
             self._suspect = False
+        delay = self.store.commit_delay()
+        if delay:
+            await trio.sleep(delay)
         await self._begin()
         started = trio.current_time()
         in_thread = self._wants_thread(len(batch))
@@ -280,9 +283,6 @@ class GroupCommit:
         if in_thread:
             seconds = await trio.to_thread.run_sync(self._timed_commit)
         else:
-            delay = self.store.commit_delay()
-            if delay:
-                await trio.sleep(delay)
             seconds = self._timed_commit()
         self._commit_seconds += 0.2 * (seconds - self._commit_seconds)
 

@@ -109,7 +109,10 @@ class Store(Protocol):
         ...
 
     def commit_delay(self) -> float:
-        """Seconds that a commit takes in the simulated store; 0.0 for a real one."""
+        """Seconds that the next commit takes in a simulated store; 0.0 for a real one.
+
+        They pass before the batch begins, so that nobody else finds the store locked meanwhile.
+        """
         ...
 
     def turn_marks(self, session: int) -> TurnMarks: ...
