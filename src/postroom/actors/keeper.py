@@ -176,6 +176,17 @@ class Keeper:
             if cell is not None:
                 await self.give_back(cell.take_queue())
 
+    def at_rest(self) -> bool:
+        """Whether no actor here has a turn to run or to settle."""
+        if any(cell.busy or cell.queued for cell in self.cells.values()):
+            return False
+        served = {source for cell in self.cells.values() for source in cell.sources}
+        return not any(
+            counts.leased or (counts.ready and not counts.paused)
+            for counts in self._runtime.store.counts()
+            if counts.inbox in served
+        )
+
     async def shut_down(self, grace: float) -> None:
         """No new turns; those that run may finish within the grace; the rest of the mail goes back."""
         self._stopping = True

@@ -48,10 +48,13 @@ PAUSE_SECONDS = 0.5
 class System(Office):
     """What ``open_postroom`` gives: send, ask and start actors on one store."""
 
-    def __init__(self, store: Store, *, name: str, wire: Wire, observer: Observer, rng: Random) -> None:
+    def __init__(
+        self, store: Store, *, name: str, process: str, wire: Wire, observer: Observer, rng: Random
+    ) -> None:
         runtime = Runtime(store, GroupCommit(store, observer=observer, rng=rng), wire, observer)
         super().__init__(runtime, name, IdMaker(store.clock, rng))
         self._keeper = Keeper(runtime, observer)
+        self._process = process
         runtime.on_failure = self._keeper.failed
 
     async def start(
@@ -99,6 +102,13 @@ class System(Office):
         await super().pause(inbox, key)
         await self._keeper.release_paused()
 
+    def at_rest(self) -> bool:
+        """Whether the actors here have nothing to do: no mail that is ready or leased, nothing under way.
+
+        Mail that is delayed or held, or waits in a paused inbox, does not count.
+        """
+        return self._keeper.at_rest()
+
     async def _run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the session, then keep it and everything else going until cancelled."""
         await self._open_session()
@@ -115,7 +125,7 @@ class System(Office):
 
     async def _open_session(self) -> None:
         opened = await self.commit.submit(
-            OpenSession(self.name, "runtime", this_process(), round(SESSION_SECONDS * MICROS))
+            OpenSession(self.name, "runtime", self._process, round(SESSION_SECONDS * MICROS))
         )
         assert isinstance(opened, Session)
         self._runtime.session = opened.id
@@ -186,6 +196,7 @@ async def open_postroom(
     store: str | Store = DEFAULT_URL,
     *,
     name: str | None = None,
+    process: str | None = None,
     clock: Clock | None = None,
     wire: Wire | None = None,
     observer: Observer = ignore,
@@ -196,13 +207,15 @@ async def open_postroom(
 
     ``store`` is a URL, made if there is none, or an open store, which is not closed then. On leaving,
     no further turns begin, those that run have ``grace`` seconds, and whatever is still held goes
-    back to its inbox. Raises ``StoreUnavailable``.
+    back to its inbox. ``process`` stands for this process where several are simulated in one. Raises
+    ``StoreUnavailable``.
     """
     opened = open_store(store, create=True, clock=clock) if isinstance(store, str) else store
     chance = rng or Random()
     system = System(
         opened,
         name=name or f"{chance.getrandbits(48):012x}",
+        process=process or this_process(),
         wire=wire or make_wire(),
         observer=observer,
         rng=chance,

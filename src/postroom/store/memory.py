@@ -47,7 +47,7 @@ class MemoryStore(SqliteEngine):
     ) -> None:
         self._shared = shared or _Shared()
         self._delay = commit_delay
-        self._sessions: list[str] = []
+        self._sessions: list[int] = []
         self._dead = False
         rng = Random(seed)
         write = opening.connect(self._shared.name)
@@ -67,6 +67,8 @@ class MemoryStore(SqliteEngine):
         """Make this handle dead and its ``process`` gone; what was not committed never happened."""
         self.rollback()
         self._dead = True
+        for session in self._sessions:  # what runs on in this handle's name marks nothing any more
+            self._shared.running[session] = dict(self._shared.running.get(session, {}))
         if process:
             self._shared.gone.add(process)
 
@@ -90,6 +92,7 @@ class MemoryStore(SqliteEngine):
 
     def turn_marks(self, session: int) -> MemoryMarks:
         """The marks of a session; they survive ``kill``."""
+        self._sessions.append(session)
         return MemoryMarks(self._shared.running.setdefault(session, {}))
 
     def _begun(self, session: int) -> frozenset[int] | None:

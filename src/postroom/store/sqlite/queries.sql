@@ -190,6 +190,10 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- ------------------------------------------------------------------ time
 
+-- name: due_first
+SELECT coalesce((SELECT min(rank) FROM message WHERE state = 2), 9223372036854775807),
+       coalesce((SELECT min(rank) FROM message WHERE state = 1 AND rank < 4611686018427387904), 9223372036854775807);
+
 -- name: due_in_inbox
 SELECT seq, fence, attempts, strikes, correlation_id, inbox, ready_at FROM message
 WHERE state = 2 AND state < 4 AND inbox = ? AND rank <= ? ORDER BY rank, seq LIMIT ?;
@@ -207,7 +211,7 @@ ORDER BY expires_boot LIMIT ?;
 SELECT seq FROM message WHERE state = 1 AND state < 4 AND inbox = ? AND rank <= ? LIMIT ?;
 
 -- name: lapsed_anywhere
-SELECT seq FROM message WHERE state = 1 AND state < 4 AND rank <= ? LIMIT ?;
+SELECT seq FROM message WHERE state = 1 AND rank < 4611686018427387904 AND rank <= ? ORDER BY rank LIMIT ?;
 
 -- name: leased_by_session
 SELECT seq FROM message WHERE state = 1 AND state < 4 AND session = ?;
@@ -219,7 +223,7 @@ SELECT id FROM session WHERE live = 1 AND expires <= ?;
 SELECT min(at) FROM (
     SELECT min(rank) AS at FROM message WHERE state = 2
     UNION ALL SELECT min(expires_boot) FROM message INDEXED BY message_expiring WHERE expires_boot IS NOT NULL AND state < 4 AND state <> 1
-    UNION ALL SELECT min(rank) FROM message WHERE state = 1 AND state < 4 AND rank < 4611686018427387904
+    UNION ALL SELECT min(rank) FROM message WHERE state = 1 AND rank < 4611686018427387904
     UNION ALL SELECT min(expires) FROM session WHERE live = 1
 );
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from .db import Db
 
 SAMPLE = 32
+FIRST_STATES = {"due": State.DELAYED, "resume": State.HELD}
+"""The state a message was accepted in, by the first event that its history has; else it was ready."""
+
 ENDS_A_LEASE = frozenset({"release", "retry", "take back", "back off", "bury"})
 
 
@@ -58,9 +61,11 @@ def _history(
     session: int | None,
 ) -> list[Event]:
     """Its columns tell of the sending, the last claim and the ack; events of all between."""
-    events = [Event(m.created_at, "send", "accepted", 0, by=m.sender)]
+    rows = _rows(conn, "show_events", m.seq)
+    first = FIRST_STATES.get(rows[0][1] if rows else "", State.READY)
+    events = [Event(m.created_at, "send", first.word, 0, by=m.sender)]
     attempt = 0
-    for at, event, to, attempts, fence, since, by, reason, error in _rows(conn, "show_events", m.seq):
+    for at, event, to, attempts, fence, since, by, reason, error in rows:
         if event in ENDS_A_LEASE and since is not None:
             attempt += 1
             events.append(Event(since, "claim", State.LEASED.word, attempt, fence, _by(by)))

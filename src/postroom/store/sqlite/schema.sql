@@ -110,6 +110,7 @@ CREATE TABLE message (
 CREATE UNIQUE INDEX message_id ON message (id);
 CREATE INDEX message_live ON message (state, inbox, rank, seq) WHERE state < 4;
 CREATE INDEX message_delayed ON message (rank) WHERE state = 2;
+CREATE INDEX message_lapsing ON message (rank) WHERE state = 1 AND rank < 4611686018427387904;
 CREATE INDEX message_expiring ON message (expires_boot) WHERE expires_boot IS NOT NULL AND state < 4;
 CREATE INDEX message_absolute ON message (seq) WHERE absolute <> 0 AND state < 4;
 CREATE UNIQUE INDEX message_dedup ON message (inbox, dedup_key) WHERE dedup_key IS NOT NULL AND state < 4;

@@ -20,15 +20,22 @@ AT_ONCE = 1000
 
 
 def refresh(tx: Tx, inbox: Inbox, gone: Gone) -> None:
-    """Bring one inbox up to date: what a claim needs before it looks."""
-    heed_clock(tx)
-    due = tx.rows("due_in_inbox", inbox.id, tx.boot, AT_ONCE)
-    if due:
-        _promote(tx, due)
-    expire(tx, AT_ONCE)
-    for (session,) in tx.rows("sessions_lapsed", tx.boot):
-        sessions.lapse(tx, session, gone)
-    take_back(tx, tx.rows("lapsed_in_inbox", inbox.id, tx.boot, AT_ONCE), None)
+    """Bring one inbox up to date: what a claim needs before it looks.
+
+    What concerns the whole store is done once in a transaction, and whether anything at all is due
+    or lapsed is asked once; mostly nothing is.
+    """
+    if not tx.refreshed:
+        tx.refreshed = True
+        heed_clock(tx)
+        expire(tx, AT_ONCE)
+        for (session,) in tx.rows("sessions_lapsed", tx.boot):
+            sessions.lapse(tx, session, gone)
+        tx.first_due, tx.first_lapse = tx.row("due_first")
+    if tx.first_due <= tx.boot:
+        _promote(tx, tx.rows("due_in_inbox", inbox.id, tx.boot, AT_ONCE))
+    if tx.first_lapse <= tx.boot:
+        take_back(tx, tx.rows("lapsed_in_inbox", inbox.id, tx.boot, AT_ONCE), None)
 
 
 def tick(tx: Tx, limit: int, gone: Gone) -> Ticked:

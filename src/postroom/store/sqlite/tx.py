@@ -38,8 +38,11 @@ class Tx:
         "bounced",
         "conn",
         "epoch",
+        "first_due",
+        "first_lapse",
         "next_seq",
         "policy",
+        "refreshed",
         "registry",
         "rng",
         "rung",
@@ -58,6 +61,8 @@ class Tx:
         self.rung: set[str] = set()
         self.bounced: list[tuple[int, str]] = []
         self.next_seq = 0
+        self.refreshed = False
+        self.first_due = self.first_lapse = 0
         row = self.row("store_row")
         assert row is not None
         self.epoch, version, self.wall_offset = row
