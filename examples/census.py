@@ -36,7 +36,7 @@ from postroom import Actor, System, handles, open_postroom
 
 MANAGER = "manager/census"
 NOT_OURS = {"site-packages", "dist-packages", "__pycache__"}
-LOOK_EVERY = 0.1
+LOOK_EVERY = 0.02
 """Seconds between two looks at how far it is."""
 
 # What is said
@@ -133,9 +133,7 @@ class Manager(Actor):
 
 def python_files(root: Path) -> list[Path]:
     """All modules below ``root`` but for what was installed there later."""
-    return sorted(
-        path for path in root.rglob("*.py") if not NOT_OURS & set(path.relative_to(root).parts)
-    )
+    return sorted(path for path in root.rglob("*.py") if not NOT_OURS & set(path.relative_to(root).parts))
 
 
 def survey(path: Path, worker: str) -> Surveyed:

@@ -40,9 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         function = _test_function(item)
         if inspect.iscoroutinefunction(function) and not item.get_closest_marker("anyio"):
             item.add_marker(pytest.mark.trio)
-        unnamed = CLOCKS.intersection(item.fixturenames) - set(
-            inspect.signature(function).parameters
-        )
+        unnamed = CLOCKS.intersection(item.fixturenames) - set(inspect.signature(function).parameters)
         if unnamed:
             raise pytest.UsageError(
                 f"{item.nodeid} gets {', '.join(sorted(unnamed))} through a fixture and would run "

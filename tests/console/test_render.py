@@ -93,7 +93,5 @@ def test_a_table_on_a_terminal_is_drawn_without_obeying_its_cells(
         (errors.PostroomError, 1),
     ],
 )
-def test_every_error_has_the_exit_code_of_the_contract(
-    error: type[errors.PostroomError], code: int
-) -> None:
+def test_every_error_has_the_exit_code_of_the_contract(error: type[errors.PostroomError], code: int) -> None:
     assert exit_code(error("what")) == code

@@ -53,9 +53,7 @@ class Shell:
 
 
 @pytest.fixture
-def shell(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Shell:
+def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
     monkeypatch.chdir(tmp_path)
     return Shell(capsys, monkeypatch)
 
@@ -170,9 +168,7 @@ def test_extend_answers_how_long_the_lease_lasts(paired: Shell) -> None:
     "body",
     ["{", "NaN", '{"a":1,"a":2}', '"\\u0000"', '"\\ud800"', "9223372036854775808", "[" * 65 + "]" * 65, ""],
 )
-def test_a_body_that_is_not_strict_json_is_bad_input_and_sends_nothing(
-    paired: Shell, body: str
-) -> None:
+def test_a_body_that_is_not_strict_json_is_bad_input_and_sends_nothing(paired: Shell, body: str) -> None:
     words = ("send", "worker/w", "--type", "job", "--body")
     assert paired.error(*words, body, code=2) == "bad_input"
     assert paired.error(*words, "-", code=2, stdin=body) == "bad_input"

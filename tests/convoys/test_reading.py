@@ -81,9 +81,7 @@ def test_everything_a_task_can_say_is_kept(folder: Folder) -> None:
         ("a = 'not closed", "line 1, column 16"),
     ],
 )
-def test_text_that_is_not_toml_is_refused_with_line_and_column(
-    folder: Folder, text: str, place: str
-) -> None:
+def test_text_that_is_not_toml_is_refused_with_line_and_column(folder: Folder, text: str, place: str) -> None:
     (fault,) = folder.faults(text)
     assert fault.startswith(f"{place}: not TOML: ")
 

@@ -42,15 +42,15 @@ def some_files(folder: Path, count: int) -> Path:
 
 @pytest.mark.slow
 def test_the_census_counts_every_file_though_a_worker_is_killed(tmp_path: Path) -> None:
-    root = some_files(tmp_path, 300)
+    root = some_files(tmp_path, 1500)
     words = ["--demo", "--processes", "2", "--json", "--root", str(root)]
     done = run(str(EXAMPLES / "census.py"), *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     census: dict[str, Any] = json.loads(done.stdout)
-    assert (census["files"], census["functions"], census["classes"]) == (301, 600, 300)
+    assert (census["files"], census["functions"], census["classes"]) == (1501, 3000, 1500)
     assert (census["killed"], census["dead"]) == (1, 0)
     assert list(census["problems"]) == [str(root / "bad.py")]
-    assert sum(census["by_worker"].values()) == 301
+    assert sum(census["by_worker"].values()) == 1501
     assert census["verify"]["ok"]
 
 

@@ -6,9 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-CLOCK_CALLS = frozenset(
-    {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today"}
-)
+CLOCK_CALLS = frozenset({"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today"})
 CLOCK_READERS: dict[str, str] = {
     "src/postroom/store/clock.py": "the one place that asks the operating system for the time",
     "src/postroom/bench/limit.py": "the raw baseline, which has no clock of ours in it",

@@ -26,9 +26,7 @@ def _too_long(everything: dict[Path, ast.Module], root: Path) -> dict[str, int]:
     return found
 
 
-def test_nothing_is_longer_than_the_eye_can_hold(
-    everything: dict[Path, ast.Module], root: Path
-) -> None:
+def test_nothing_is_longer_than_the_eye_can_hold(everything: dict[Path, ast.Module], root: Path) -> None:
     found = _too_long(everything, root)
     assert {name: n for name, n in found.items() if name not in EXCEPTIONS} == {}
 

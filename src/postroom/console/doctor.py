@@ -199,8 +199,7 @@ def command(args: Namespace, out: TextIO) -> int:
             "ok": not failed,
             "store": args.store,
             "checks": [
-                {"name": name, "status": f.status, "found": f.found, "fix": f.fix}
-                for name, f in findings
+                {"name": name, "status": f.status, "found": f.found, "fix": f.fix} for name, f in findings
             ],
         }
         if error is not None:

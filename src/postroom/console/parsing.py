@@ -122,7 +122,9 @@ def take_shared(words: Sequence[str]) -> tuple[Shared, list[str], BadInput | Non
         elif word == "--store" or word.startswith("--store="):
             value = word.partition("=")[2] if "=" in word else next(left, "")
             if not value or value.startswith("--"):
-                error = BadInput("--store without a URL", "it takes one", "for example --store sqlite:///work.db")
+                error = BadInput(
+                    "--store without a URL", "it takes one", "for example --store sqlite:///work.db"
+                )
             shared.store = value
         else:
             rest.append(word)

@@ -58,9 +58,7 @@ def _add_send(subparsers: Subparsers[Parser]) -> None:
     send.add_argument("--priority", choices=PRIORITIES, default="normal", help="(normal)")
     send.add_argument("--correlation", metavar="C", help="what it belongs to")
     send.add_argument("--reply-to", metavar="A", help="where the reply goes, if not to the sender")
-    send.add_argument(
-        "--max-attempts", type=int, default=MAX_ATTEMPTS, metavar="N", help=f"({MAX_ATTEMPTS})"
-    )
+    send.add_argument("--max-attempts", type=int, default=MAX_ATTEMPTS, metavar="N", help=f"({MAX_ATTEMPTS})")
     send.add_argument("--hold", action="store_true", help="keep it for a recipient that is not there yet")
     send.set_defaults(command=send_message)
 
@@ -73,12 +71,8 @@ def _add_poll(subparsers: Subparsers[Parser]) -> None:
         " terminal something to read.",
     )
     poll.add_argument("inbox", metavar="INBOX", help="role/name or any:ROLE")
-    poll.add_argument(
-        "--wait", type=float, default=0.0, metavar="S", help="up to S seconds (0)"
-    )
-    poll.add_argument(
-        "--max", type=whole(1, 1000), default=1, metavar="N", help="at most N messages (1)"
-    )
+    poll.add_argument("--wait", type=float, default=0.0, metavar="S", help="up to S seconds (0)")
+    poll.add_argument("--max", type=whole(1, 1000), default=1, metavar="N", help="at most N messages (1)")
     poll.add_argument("--lease", type=float, metavar="S", help="how long they are yours (60)")
     poll.set_defaults(command=poll_inbox)
 

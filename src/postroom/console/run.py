@@ -154,9 +154,7 @@ class Job:
             await enter(office, run)
             self.run = run
         self.log_folder.mkdir(parents=True, exist_ok=True)
-        return await play(
-            office, self.run.id, self.convoy, self.log_folder, stop=stop, watch=view.show
-        )
+        return await play(office, self.run.id, self.convoy, self.log_folder, stop=stop, watch=view.show)
 
     async def _hear(
         self,

@@ -158,8 +158,7 @@ def _live(out: TextIO) -> Generator[View]:
 def summary(out: TextIO, report: Report, logs: Path) -> None:
     """Write how it ended, with what to look at and what to do next."""
     rows = [
-        (row.id, row.status, row.attempts, f"{row.seconds:.2f}", row.reason or None)
-        for row in report.tasks
+        (row.id, row.status, row.attempts, f"{row.seconds:.2f}", row.reason or None) for row in report.tasks
     ]
     render.table(out, ("task", "status", "attempts", "seconds", "reason"), rows)
     render.lines(out, [f"run {report.run} of {report.convoy}: {report.status.value}; output in {logs}"])

@@ -42,9 +42,7 @@ def load(
     try:
         settings = msgspec.convert(found, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise BadInput(
-            "a setting has a wrong value", str(error), f"look at {FILE} and {PREFIX}*"
-        ) from error
+        raise BadInput("a setting has a wrong value", str(error), f"look at {FILE} and {PREFIX}*") from error
     if not 0.001 <= settings.lease <= 86400:
         raise BadInput(f"lease is {settings.lease}", "it is in seconds, at most a day", "choose another")
     return settings

@@ -66,8 +66,7 @@ def status_document(store: Store) -> dict[str, Any]:
             for session in store.sessions()
         ],
         "activations": [
-            {"name": term.name, "session": term.session, "term": term.term}
-            for term in store.activations()
+            {"name": term.name, "session": term.session, "term": term.term} for term in store.activations()
         ],
         "dead": sum(count.dead for count in counts),
     }
@@ -87,10 +86,7 @@ def show_status(args: Namespace, out: TextIO) -> int:
         render.table(
             out,
             ("session", "kind", "live", "lease"),
-            [
-                (s["name"], s["kind"], s["live"], render.age(s["lease_seconds"]))
-                for s in document["sessions"]
-            ],
+            [(s["name"], s["kind"], s["live"], render.age(s["lease_seconds"])) for s in document["sessions"]],
         )
     if document["activations"]:
         render.table(

@@ -32,9 +32,7 @@ def metrics_app(metrics: Metrics) -> Starlette:
     async def show_readiness(request: Request) -> Response:
         if await metrics.store_answers():
             return PlainTextResponse("ready\n")
-        return refusal(
-            503, StoreUnavailable("not ready", "the store does not answer", "run postroom doctor")
-        )
+        return refusal(503, StoreUnavailable("not ready", "the store does not answer", "run postroom doctor"))
 
     return Starlette(
         routes=[
@@ -79,6 +77,4 @@ def is_own_host(scope: Scope) -> bool:
     hosts = Headers(scope=scope).getlist("host")
     address, port = scope["server"]
     bound = f"[{address}]" if ":" in address else address
-    return len(hosts) == 1 and hosts[0].lower() in {
-        f"{name}:{port}" for name in (*LOCAL_NAMES, bound)
-    }
+    return len(hosts) == 1 and hosts[0].lower() in {f"{name}:{port}" for name in (*LOCAL_NAMES, bound)}

@@ -27,12 +27,7 @@ def declaration(inboxes: Iterable[str]) -> Put:
 
     Raises ``BadInput`` for what is no address. Declaring again changes nothing.
     """
-    return Put(
-        tuple(
-            Write(DECLARED_OWNER, DECLARED_KIND, check_inbox(inbox), b"true")
-            for inbox in inboxes
-        )
-    )
+    return Put(tuple(Write(DECLARED_OWNER, DECLARED_KIND, check_inbox(inbox), b"true") for inbox in inboxes))
 
 
 def declare(store: Store, inboxes: Iterable[str]) -> None:

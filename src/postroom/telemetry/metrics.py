@@ -38,9 +38,7 @@ class Metrics(Collector):
     collectors may be registered there and are rendered too. Nothing is registered globally.
     """
 
-    def __init__(
-        self, store: Store, *, inboxes: Iterable[str] = (), roles: Iterable[str] = ()
-    ) -> None:
+    def __init__(self, store: Store, *, inboxes: Iterable[str] = (), roles: Iterable[str] = ()) -> None:
         self._store = store
         self._inboxes = tuple(inboxes)
         self._roles = tuple(roles)

@@ -159,9 +159,7 @@ class ProcessFamilies:
         )
 
     def _make_trouble_tables(self) -> None:
-        self._restarts = CounterTable(
-            "postroom_actor_restarts", "Actors started again.", ("role", "reason")
-        )
+        self._restarts = CounterTable("postroom_actor_restarts", "Actors started again.", ("role", "reason"))
         self._parked = CounterTable(
             "postroom_actors_parked", "Actors given up after too many restarts.", ("role",)
         )

@@ -115,9 +115,7 @@ def message_families(grouped: Grouped) -> Iterator[Metric]:
             final.add_metric((*key, word), totals.sums[word])
     yield messages
     yield final
-    yield counter(
-        grouped, "postroom_messages_accepted", "Messages accepted, for all time.", "accepted"
-    )
+    yield counter(grouped, "postroom_messages_accepted", "Messages accepted, for all time.", "accepted")
     dead = GaugeMetricFamily(
         "postroom_dead_letters", "Dead letters that nobody requeued or dropped.", labels=PER_INBOX
     )
