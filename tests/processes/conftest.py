@@ -34,4 +34,8 @@ def store(url: str) -> Iterator[FileStore]:
 def start(url: str, store: FileStore) -> Iterator[Callable[..., Child]]:
     """Start one of the crew in a role, with its flags; whoever is left is killed afterwards."""
     with ExitStack() as stack:
-        yield lambda role, *flags: stack.enter_context(Child(role, url, *flags))
+
+        def child(role: str, *flags: str) -> Child:
+            return stack.enter_context(Child(role, url, *flags))
+
+        yield child

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from accounts import accounts, waiting
 from children import Child
@@ -17,6 +18,10 @@ Start = Callable[..., Child]
 
 def noted(store: Store) -> int:
     return store.counts(LEDGER)[0].done
+
+
+def has_noted(store: Store, count: int) -> bool:
+    return noted(store) >= count
 
 
 def test_what_a_killed_process_held_is_done_once_by_the_others(store: Store, start: Start) -> None:
@@ -35,7 +40,7 @@ def test_killed_again_and_again_the_effects_of_each_turn_are_kept_once(store: St
     send_jobs(store, range(1, 1001))
     for share in (100, 400, 700):
         with start("node") as child:
-            until(store, lambda share=share: noted(store) >= share)
+            until(store, partial(has_noted, store, share))
             child.kill()
     start("node")
     until(store, lambda: not waiting(store))
@@ -62,7 +67,7 @@ def test_a_handler_that_kills_its_process_is_dead_after_five_attempts_and_alone_
     deaths = 0
     while stored(store, poison).state != "dead":
         with start("node") as child:
-            until(store, lambda child=child: child.process.poll() is not None or settled(store, poison), 30)
+            until(store, partial(gone_or_settled, child, store, poison), 30)
             deaths += child.process.poll() is not None
     assert deaths == 5
     assert (stored(store, poison).attempts, stored(store, poison).reason) == (5, "attempts")
@@ -71,5 +76,5 @@ def test_a_handler_that_kills_its_process_is_dead_after_five_attempts_and_alone_
     assert {(stored(store, n).state, stored(store, n).attempts) for n in innocent} == {("done", 1)}
 
 
-def settled(store: Store, n: int) -> bool:
-    return stored(store, n).state == "dead"
+def gone_or_settled(child: Child, store: Store, n: int) -> bool:
+    return child.process.poll() is not None or stored(store, n).state == "dead"

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def postroom(url: str, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def shell_worker(url: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+def shell_worker(url: str, folder: Path) -> Generator[subprocess.Popen[str]]:
     """A worker in shell, in a process group of its own; it acks when it is told to."""
     process = subprocess.Popen(
         ["bash", "-c", SHELL_WORKER],

@@ -61,7 +61,7 @@ class Child:
                     return told
             if not found and self.process.poll() is not None:
                 break
-        raise Silent(f"{self.process.args} did not tell {event!r}; exit code {self.process.poll()}")
+        raise Silent(f"{self.process.args!r} did not tell {event!r}; exit code {self.process.poll()}")
 
     def kill(self) -> None:
         """SIGKILL it; it is gone, and reaped, when this returns."""

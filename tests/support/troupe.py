@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import attrs
 import trio
@@ -48,14 +48,13 @@ class Adder(Actor):
         self.state.seen.append(job.n)
 
 
-def making(function: Callable[[Actor, Job], object]) -> type[Actor]:
+def making(function: Callable[[Actor, Job], Awaitable[object]]) -> type[Actor]:
     """An actor whose one handler, of jobs, does what an async function says."""
 
     class Made(Actor):
         @handles(Job)
         async def handle(self, job: Job) -> object:
-            outcome = function(self, job)
-            return await outcome if hasattr(outcome, "__await__") else outcome  # type: ignore[no-any-return, misc]
+            return await function(self, job)
 
     return Made
 

@@ -1,12 +1,8 @@
-"""The running side of one actor: its queue, its lanes, its state between commits.
+"""The running side of one actor: its queue, its lanes, its turns.
 
 An idle actor is only this object: no task, no nursery. When it has mail, one lane (a task) runs its
 turns one after another; a lane that finds more waiting brings a second one along, up to the
 actor's concurrency, which goes to work only if the first is held up.
-
-Turns run ahead of their commits: each hands its settlement to the group commit and the next begins
-on the state in memory. Of an actor with a state, the version of its state record chains them: if
-one is refused, all after it are refused too, the state is read again and they are run anew.
 """
 
 from __future__ import annotations
@@ -18,40 +14,23 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ..store.errors import LostLease, PostroomError, StoreUnavailable
-from ..store.events import LeaseLost, Overflowed
-from ..store.records import (
-    Accepted,
-    Answer,
-    Claim,
-    Claimed,
-    Delivery,
-    Settle,
-    Settled,
-    Term,
-    Verdict,
-    Write,
-)
+from ..store.errors import BadInput, StoreUnavailable
+from ..store.records import Accepted, Answer, Claim, Claimed, Delivery, Settle, Term, Verdict, Write
 from .actor import Actor
+from .flight import AGAIN_SECONDS, AHEAD, Flight
 from .memory import Memory
 from .pace import Pace
 from .turn import Turn, failure, run_handler, unpack
 
 if TYPE_CHECKING:
-    from .runtime import Receiver, Runtime
+    from .runtime import Runtime
     from .supervisor import ChildSpec
 
 IN_TURN: ContextVar[bool] = ContextVar("postroom_in_turn", default=False)
 """Whether the task is a lane, or was started by a turn."""
 
-AHEAD = 512
-"""Settlements of one actor that may be under way before its next turn waits."""
-
 STRETCH_SECONDS = 0.005
 """A lane whose handlers never wait lets others run this often."""
-
-AGAIN_SECONDS = 0.1
-"""The pause before something is done again that the store refused."""
 
 SLACK_SECONDS = 1.0
 """A standard deadline may be this much late: it is moved once a second, not at each turn."""
@@ -61,23 +40,21 @@ class Cell:
     """One started actor."""
 
     __slots__ = (
-        "_air",
         "_claiming",
         "_credit",
+        "_flight",
         "_held",
         "_instances",
         "_lane_comes",
         "_lanes",
+        "_mending",
         "_pace",
-        "_parked_lanes",
         "_queue",
-        "_redo",
         "_running",
         "_runtime",
         "_waiting",
         "address",
         "kind",
-        "memory",
         "open",
         "role",
         "sources",
@@ -94,21 +71,28 @@ class Cell:
         self.sources = (spec.address, f"any:{role}")
         self.open = False
         self.term: Term | None = None
-        self.memory: Memory | None = None
+        self._flight = Flight(runtime, role, self._landed, self._overflowed)
         self._queue: deque[Delivery] | tuple[Delivery, ...] = ()
         self._instances: list[Actor] = []
-        self._redo: list[Delivery] = []
-        self._air = self._credit = self._lanes = self._running = 0
-        self._waiting = self._claiming = self._held = self._lane_comes = False
+        self._credit = self._lanes = self._running = 0
+        self._waiting = self._claiming = self._held = self._lane_comes = self._mending = False
         self._pace = Pace(spec.concurrency)
-        self._parked_lanes: trio.Event | None = None
+
+    @property
+    def memory(self) -> Memory | None:
+        """The state of an actor that has one."""
+        return self._flight.memory
+
+    def remember(self, memory: Memory) -> None:
+        """This actor has a state."""
+        self._flight.memory = memory
 
     # Mail comes in
 
     @property
     def busy(self) -> bool:
         """Whether turns are running or their settlements are under way."""
-        return bool(self._lanes or self._air)
+        return bool(self._lanes or self._flight.air)
 
     @property
     def queued(self) -> int:
@@ -123,7 +107,7 @@ class Cell:
     @property
     def working(self) -> bool:
         """Whether a next turn may begin."""
-        return self.open and not self._held and not self._redo
+        return self.open and not self._held and not self._flight.stale
 
     def offer(self) -> int:
         """The session to hand a message to that is sent now and could start now; 0 for none."""
@@ -191,9 +175,16 @@ class Cell:
 
     def take_queue(self) -> list[Delivery]:
         """Let go of what was not begun, for somebody to give it back."""
-        left, self._queue = [*self._queue, *self._redo], ()
-        self._redo = []
+        left, self._queue = [*self._queue, *self._flight.redo], ()
+        self._flight.redo = []
         return left
+
+    def reopen(self) -> None:
+        """Take mail, on the state as it is stored now. Raises ``BadInput`` and ``StoreUnavailable``."""
+        if self.memory is not None:
+            self._read_again(self.memory)
+        self.open = True
+        self.ring()
 
     # Turns
 
@@ -203,13 +194,14 @@ class Cell:
         IN_TURN.set(True)
         try:
             actor = self._instances.pop() if self._instances else await self._runtime.make(self)
-            while self._queue and self.working:
+            while actor is not None and self._queue and self.working:
                 await self._stretch(actor)
         finally:
             self._lanes -= 1
             if actor is not None:
                 self._instances.append(actor)
-            self._runtime.settled_down(self)
+            self.pump()
+            self._quiet_now()
 
     async def _stretch(self, actor: Actor) -> None:
         """Run turns under one cancel scope until the queue is empty or a deadline strikes."""
@@ -229,8 +221,8 @@ class Cell:
                 delivery = None
                 if self._waiting:
                     self.pump()
-                if self._air >= AHEAD:
-                    await self._wait_for_commits()
+                if self._flight.air >= AHEAD:
+                    await self._flight.room()
                 if started - yielded > STRETCH_SECONDS:
                     yielded = started
                     await trio.lowlevel.checkpoint()
@@ -240,13 +232,13 @@ class Cell:
     async def _run_alone(self, actor: Actor, delivery: Delivery) -> None:
         """A message that was taken back before runs with nothing else of its kind beside it."""
         async with self._runtime.alone:
-            await self._wait_for_commits()
+            await self._flight.all_landed()
             started = trio.current_time()
             with trio.CancelScope() as scope:
                 await self._run(actor, delivery, scope, started)
             if scope.cancelled_caught:
                 self._settle(failure(delivery, trio.TooSlowError()), delivery, started)
-            await self._wait_for_commits()
+            await self._flight.all_landed()
 
     async def _run(self, actor: Actor, delivery: Delivery, scope: trio.CancelScope, started: float) -> None:
         """One turn, up to handing its settlement over."""
@@ -256,8 +248,9 @@ class Cell:
             self._settle(opened, delivery, started)
             return
         handler, value = opened
-        if scope.deadline < started + handler.timeout:
-            scope.deadline = started + handler.timeout + SLACK_SECONDS
+        strikes = started + handler.timeout
+        if not strikes <= scope.deadline <= strikes + SLACK_SECONDS:
+            scope.deadline = strikes + SLACK_SECONDS
         turn = Turn(self.address, delivery, runtime.wire, partial(runtime.records_of, self))
         self._running += 1
         slot = runtime.marks.begin(delivery.seq)
@@ -268,6 +261,8 @@ class Cell:
                 turn.reply(reply)
             settle = self._done(actor, turn)
         except trio.Cancelled:
+            if self.memory is not None:
+                self.memory.restore(actor)
             if not scope.cancel_called:
                 release = Settle(
                     delivery.id, delivery.fence, Verdict.RELEASE, delivery.seq, reason="shutdown"
@@ -282,16 +277,19 @@ class Cell:
             actor.turn_begins(None)
             runtime.marks.end(slot)
             self._running -= 1
+        if self._flight.stale:
+            self._flight.redo.append(delivery)
+            return
         self._settle(settle, delivery, started)
         if self.memory is None and turn.used_records:
-            await self._wait_for_commits()
+            await self._flight.all_landed()
 
     def _done(self, actor: Actor, turn: Turn) -> Settle:
         """The settlement of a turn that went well."""
         delivery = turn.delivery
         writes: list[Write] = turn.writes
         if self.memory is not None:
-            write = self.memory.advance(actor, chained=self._air > 0)
+            write = self.memory.advance(actor, chained=self._flight.air > 0)
             if write is not None:
                 writes.append(write)
         return Settle(
@@ -307,87 +305,49 @@ class Cell:
     # Settlements go out
 
     def _settle(self, settle: Settle, delivery: Delivery, started: float) -> None:
-        """Hand a settlement to the group commit, and its outputs to local actors where they can start."""
-        runtime = self._runtime
-        offers: list[Receiver | None] | None = None
-        if settle.outputs:
-            offers = [runtime.offer_to(output) for output in settle.outputs]
-        self._air += 1
-        if self.memory is not None:
-            self.memory.launch(settle.writes)
-        self._pace.note(runtime.sample(self.role, delivery, started, settle.verdict))
-        done = partial(self._settled, settle, delivery, offers)
-        runtime.commit.submit_nowait(settle, done, patient=not settle.outputs)
+        self._pace.note(self._runtime.sample(self.role, delivery, started, settle.verdict))
+        self._flight.launch(settle, delivery)
 
-    def _settled(
-        self, settle: Settle, delivery: Delivery, offers: list[Receiver | None] | None, answer: Answer
-    ) -> None:
-        self._air -= 1
-        if self.memory is not None:
-            self.memory.land(settle.writes)
-        if isinstance(answer, Settled) and not answer.already:
-            if offers is not None:
-                self._outputs_left(offers, answer)
-        else:
-            for cell in offers or ():
-                if cell is not None:
-                    cell.handed(None)
-            self._refused(settle, delivery, answer)
-        if self._air == 0 and self._redo:
+    def _landed(self) -> None:
+        """One more outcome is known."""
+        if not self._lanes and not self._flight.air:
+            self._quiet_now()
+
+    def _quiet_now(self) -> None:
+        """Perhaps nothing is under way any more: then a state that is stale can be read again."""
+        if self._flight.stale and not self.busy and not self._mending:
+            self._mending = True
             self._runtime.start_soon(self._run_anew)
-        if self._parked_lanes is not None and (self._air == 0 or self._air < AHEAD // 2):
-            self._parked_lanes.set()
-            self._parked_lanes = None
-        if not self._lanes and not self._air:
-            self._runtime.settled_down(self)
-
-    def _outputs_left(self, offers: list[Receiver | None], answer: Settled) -> None:
-        full: list[str] = []
-        for cell, output in zip(offers, answer.outputs, strict=True):
-            if cell is not None:
-                cell.handed(output.delivery)
-            if output.overflow is not None:
-                full.append(output.overflow)
-        if full:
-            self._runtime.observer(Overflowed(self.role))
-            self._runtime.start_soon(self._hold_for, full[0])
-
-    def _refused(self, settle: Settle, delivery: Delivery, answer: Answer) -> None:
-        """A settlement that was not kept. Mail still ours is run anew after the state is read again."""
-        if isinstance(answer, LostLease):
-            self._runtime.observer(LeaseLost(self.role))
-        if self.memory is None:
-            if isinstance(answer, StoreUnavailable) and self.open:
-                self._runtime.start_soon(self._settle_again, settle, delivery)
-        elif isinstance(answer, PostroomError) and not isinstance(answer, LostLease):
-            self._redo.append(delivery)
-        elif not self._redo:
-            self._runtime.start_soon(self._run_anew)
-
-    async def _settle_again(self, settle: Settle, delivery: Delivery) -> None:
-        """The store failed. The same settlement again is safe: if it was kept, it answers so."""
-        self._air += 1
-        await trio.sleep(AGAIN_SECONDS)
-        self._runtime.commit.submit_nowait(settle, partial(self._settled, settle, delivery, None))
+        self._runtime.settled_down(self)
 
     async def _run_anew(self) -> None:
         """Read the state again and run what was refused, before anything else."""
         assert self.memory is not None
-        await trio.sleep(AGAIN_SECONDS)
-        if self._air or not self.open:
-            return
-        redo, self._redo = sorted(self._redo, key=lambda d: d.seq), []
-        self.memory.load(self._runtime.store)
-        for actor in self._instances:
-            self.memory.restore(actor)
-        self._queue = deque([*redo, *self._queue])
+        try:
+            while self.open and self._flight.stale:
+                await trio.sleep(AGAIN_SECONDS)
+                try:
+                    self._read_again(self.memory)
+                except StoreUnavailable:
+                    continue
+        except BadInput as error:
+            self._runtime.on_failure(self.address, error)
+        finally:
+            self._mending = False
         self._more_lanes()
+        self.ring()
 
-    async def _wait_for_commits(self) -> None:
-        while self._air:
-            if self._parked_lanes is None:
-                self._parked_lanes = trio.Event()
-            await self._parked_lanes.wait()
+    def _read_again(self, memory: Memory) -> None:
+        """Go on from what is stored."""
+        memory.load(self._runtime.store)
+        for actor in self._instances:
+            memory.restore(actor)
+        redo = self._flight.again()
+        if redo:
+            self._queue = deque([*redo, *self._queue])
+
+    def _overflowed(self, inbox: str) -> None:
+        self._runtime.start_soon(self._hold_for, inbox)
 
     async def _hold_for(self, inbox: str) -> None:
         """No next turn until a recipient that overflowed is below its bound, or for 5 s."""

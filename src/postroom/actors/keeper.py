@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import trio
 
-from ..store.errors import BadInput, Conflict
+from ..store.errors import BadInput, Conflict, StoreUnavailable
 from ..store.events import ActorParked, ActorRestarted, Observer
 from ..store.records import (
     Activate,
@@ -82,36 +82,32 @@ class Keeper:
         self.cells[spec.address] = cell
         self._runtime.add(cell)
         if kind.state_type is not None:
-            cell.memory = Memory(spec.address, kind.state_type, self._runtime.wire)
-            if not await self._activate(cell):
-                self._runtime.start_soon(self._activate_later, cell)
-                return
-        self._open(cell)
+            cell.remember(Memory(spec.address, kind.state_type, self._runtime.wire))
+        await self._open(cell)
 
-    def _open(self, cell: Cell) -> None:
-        if cell.memory is not None:
-            try:
-                cell.memory.load(self._runtime.store)
-            except BadInput as error:
-                self.failed(cell.address, error)
-                return
-        cell.open = True
-        cell.ring()
+    async def _open(self, cell: Cell) -> None:
+        """Let an actor take mail: now, or when it is alive nowhere else."""
+        if not await self._opened(cell):
+            self._runtime.start_soon(self._open_later, cell)
 
-    async def _activate(self, cell: Cell) -> bool:
+    async def _opened(self, cell: Cell) -> bool:
+        """Whether an actor could be activated and takes mail now, or has failed for good."""
         try:
-            term = await self._commit.submit(Activate(cell.address, self._runtime.session))
-        except Conflict:
+            if cell.memory is not None:
+                term = await self._commit.submit(Activate(cell.address, self._runtime.session))
+                assert isinstance(term, Term)
+                cell.term = term
+            cell.reopen()
+        except (Conflict, StoreUnavailable):
             return False
-        assert isinstance(term, Term)
-        cell.term = term
+        except BadInput as error:
+            self.failed(cell.address, error)
         return True
 
-    async def _activate_later(self, cell: Cell) -> None:
+    async def _open_later(self, cell: Cell) -> None:
         while self.cells.get(cell.address) is cell and not self._stopping:
             await trio.sleep(ACTIVATION_SECONDS)
-            if await self._activate(cell):
-                self._open(cell)
+            if await self._opened(cell):
                 return
 
     async def _end(self, cell: Cell) -> None:
@@ -119,7 +115,7 @@ class Keeper:
         left = cell.close()
         self._forget(cell)
         await self._runtime.quiet(cell)
-        await self.give_back(left)
+        await self.give_back(left + cell.take_queue())
         if cell.term is not None:
             await self._commit.submit(Deactivate(cell.term))
         for actor in cell.instances:
@@ -164,10 +160,7 @@ class Keeper:
         """Begin anew under another session: what was held is others' now."""
         for cell in list(self.cells.values()):
             cell.close()
-            if cell.memory is None or await self._activate(cell):
-                self._open(cell)
-            else:
-                self._runtime.start_soon(self._activate_later, cell)
+            await self._open(cell)
 
     async def release_paused(self) -> None:
         """Give back mail of paused inboxes that was not begun."""
@@ -198,7 +191,7 @@ class Keeper:
                 for actor in cell.instances:
                     await actor.on_stop()
         self._runtime.report()
-        await self.give_back(left)
+        await self.give_back(left + [delivery for cell in cells for delivery in cell.take_queue()])
 
 
 def _kind_of(spec: ChildSpec) -> type[Actor]:

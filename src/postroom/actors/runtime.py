@@ -130,18 +130,17 @@ class Runtime:
             self.receivers.pop(cell.address)
             self.roles[cell.role].remove(cell)
 
-    async def make(self, cell: Cell) -> Actor:
-        """A new instance, started. An error here is the actor's failure."""
+    async def make(self, cell: Cell) -> Actor | None:
+        """A new instance, started. An error here is the actor's failure, and there is none."""
         try:
             actor = cell.spec.start()
             actor.address = cell.address
             if cell.memory is not None:
                 cell.memory.restore(actor)
             await actor.on_start()
-        except Exception as error:  # whatever an actor's own code raises is for its supervisor
+        except Exception as error:  # noqa: BLE001  # whatever an actor's own code raises is for its supervisor
             self.on_failure(cell.address, error)
-            await trio.sleep_forever()
-            raise
+            return None
         return actor
 
     def records_of(self, cell: Cell) -> TurnRecords:

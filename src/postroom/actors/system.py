@@ -7,8 +7,9 @@ run the turns.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from random import Random
 
 import trio
@@ -17,7 +18,7 @@ from ..mailbox.doorbell import listen
 from ..mailbox.ids import IdMaker
 from ..store.clock import MICROS, Clock
 from ..store.commit import GroupCommit
-from ..store.errors import LostLease
+from ..store.errors import LostLease, StoreUnavailable
 from ..store.events import Observer, ignore
 from ..store.port import Store
 from ..store.process import this_process
@@ -43,6 +44,7 @@ from .wire import Wire, make_wire
 SESSION_SECONDS = 60.0
 GRACE_SECONDS = 10.0
 PAUSE_SECONDS = 0.5
+AGAIN_SECONDS = 1.0
 
 
 class System(Office):
@@ -114,9 +116,9 @@ class System(Office):
         await self._open_session()
         self.commit.on_rung = self._runtime.ring
         async with trio.open_nursery() as services:
-            services.start_soon(self._renew)
-            services.start_soon(self._watch_pauses)
-            services.start_soon(listen, self.store, self._heard)
+            services.start_soon(self._steadily, self._renew)
+            services.start_soon(self._steadily, self._watch_pauses)
+            services.start_soon(self._steadily, partial(listen, self.store, self._heard))
             services.start_soon(dispatch, self.store, self.commit, lambda: self._runtime.session)
             async with trio.open_nursery() as lanes:
                 self._runtime.open(lanes)
@@ -132,15 +134,23 @@ class System(Office):
         self._runtime.marks = self.store.turn_marks(opened.id)
         await self.commit.submit(Register((InboxSpec(self._replies, member=False),)))
 
+    async def _steadily(self, service: Callable[[], Awaitable[None]]) -> None:
+        """Run a service for ever: a store that is away for a while does not end the system."""
+        while True:
+            try:
+                await service()
+            except StoreUnavailable:
+                await trio.sleep(AGAIN_SECONDS)
+
     async def _renew(self) -> None:
         """Keep the session. A loop that hangs does not come here, and so loses its leases."""
         while True:
-            await trio.sleep(SESSION_SECONDS / 4)
-            self._runtime.report()
             try:
                 await self.commit.submit(RenewSession(self._runtime.session, round(SESSION_SECONDS * MICROS)))
             except LostLease:
                 await self._rejoin()
+            await trio.sleep(SESSION_SECONDS / 4)
+            self._runtime.report()
 
     async def _rejoin(self) -> None:
         """The session has lapsed: all that was held is others' now. Begin anew under another one."""
@@ -186,8 +196,11 @@ class System(Office):
             raise raised
 
     async def _leave(self) -> None:
-        await self.commit.submit(Control(self._replies, Switch.END))
-        await self.commit.submit(CloseSession(self._runtime.session))
+        try:
+            await self.commit.submit(Control(self._replies, Switch.END))
+            await self.commit.submit(CloseSession(self._runtime.session))
+        except StoreUnavailable:
+            pass  # it was reported as a failed commit; the session lapses, or is seen to be gone
         self._runtime.marks.close()
 
 

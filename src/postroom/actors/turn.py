@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
+from functools import partial
 from typing import Any
 
 import trio
@@ -131,26 +133,34 @@ def _nothing() -> None:
 
 async def run_handler(actor: object, handler: Handler, turn: Turn, value: object) -> object:
     """Run one handler to its end, within its deadlines. Raises what it raises, or ``TooSlowError``."""
-    method = getattr(actor, handler.method)
     if not handler.exact and not handler.in_thread and handler.progress_within is None:
-        return await method(value)
+        return await getattr(actor, handler.method)(value)
     with trio.fail_after(handler.timeout):
         if handler.progress_within is None:
-            return await _call(handler, method, value)
+            return await _call(actor, handler, value)
         with trio.fail_after(handler.progress_within) as scope:
             within = handler.progress_within
 
             def alive() -> None:
                 scope.deadline = trio.current_time() + within
 
-            turn.alive = alive
-            return await _call(handler, method, value)
+            turn.alive = partial(trio.from_thread.run_sync, alive) if handler.in_thread else alive
+            return await _call(actor, handler, value)
 
 
-async def _call(handler: Handler, method: Callable[[object], Any], value: object) -> object:
-    if handler.in_thread:
-        return await trio.to_thread.run_sync(method, value, abandon_on_cancel=True)
-    return await method(value)
+async def _call(actor: object, handler: Handler, value: object) -> object:
+    """Call the method; in a thread, on a copy of the actor.
+
+    A thread that outlives its deadline keeps the copy, with the turn that is over, and so can do
+    nothing to the turns that follow. What it sets comes back only if it ends in time.
+    """
+    if not handler.in_thread:
+        return await getattr(actor, handler.method)(value)
+    stand_in = copy(actor)
+    method = getattr(stand_in, handler.method)
+    answer = await trio.to_thread.run_sync(method, value, abandon_on_cancel=True)
+    vars(actor).update(vars(stand_in))
+    return answer
 
 
 def failure(delivery: Delivery, error: BaseException) -> Settle:
