@@ -10,6 +10,7 @@ import pytest
 
 from postroom.store.clock import ManualClock
 from postroom.store.memory import MemoryStore
+from postroom.store.process import this_process
 from postroom.store.sqlite.file import FileStore, open_file
 
 
@@ -29,3 +30,12 @@ def store(
         engine = open_file(tmp_path / "postroom.db", create=True, clock=clock, rng=Random(0))
     yield engine
     engine.close()
+
+
+@pytest.fixture
+def gone_process(store: FileStore | MemoryStore) -> str:
+    """A process of which the store can tell that it is gone."""
+    if isinstance(store, MemoryStore):
+        store.another_handle().kill("gone")
+        return "gone"
+    return this_process().rpartition(":")[0] + ":0"

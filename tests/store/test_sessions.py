@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from port_verbs import INBOX, SECOND, Engine, claim, do, refusal, register, send, session, settlement
+from port_verbs import INBOX, SECOND, Engine, claim, do, refusal, register, send, session, settlement, state
 
 from postroom.store import records as r
 from postroom.store.clock import ManualClock
@@ -61,6 +61,19 @@ def test_only_one_live_session_holds_an_activation_and_terms_grow(store: Engine,
     second = do(store, r.Activate("dispatcher", two), r.Term)
     assert second.term > first.term
     assert isinstance(refusal(store, r.Put((r.Write("dispatcher", "x", "", b"1"),), term=first)), LostLease)
+
+
+def test_an_activation_is_free_as_soon_as_the_process_of_its_holder_is_gone(
+    store: Engine, gone_process: str
+) -> None:
+    heir, dead = session(store, "p2"), session(store, gone_process)
+    do(store, r.Activate("manager/a", dead), r.Term)
+    register(store, INBOX)
+    send(store)
+    (held,) = claim(store, session=dead)
+    term = do(store, r.Activate("manager/a", heir), r.Term)
+    assert term.term == 2
+    assert state(store, held.id) == "ready"
 
 
 def test_an_ack_under_an_old_term_is_refused(store: Engine) -> None:

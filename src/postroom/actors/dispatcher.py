@@ -14,7 +14,7 @@ from ..store.clock import MICROS
 from ..store.commit import GroupCommit
 from ..store.errors import Conflict, StoreUnavailable
 from ..store.port import Store
-from ..store.records import Activate, Sweep, Tick, Ticked
+from ..store.records import Activate, Sweep, Term, Tick, Ticked
 
 NAME = "postroom/dispatcher"
 LONGEST_SECONDS, SHORTEST_SECONDS = 1.0, 0.005
@@ -29,24 +29,19 @@ IDS_US = 14 * 86_400 * MICROS
 async def dispatch(store: Store, commit: GroupCommit, session: Callable[[], int]) -> None:
     """Be the dispatcher whenever nobody else is; for ever, until cancelled."""
     while True:
-        if not _taken(store, session()):
-            try:
-                await commit.submit(Activate(NAME, session()))
-                await _work(store, commit, session())
-            except (Conflict, StoreUnavailable):
-                pass  # somebody was quicker, or the store is away: look again later
+        try:
+            term = await commit.submit(Activate(NAME, session()))
+            assert isinstance(term, Term)
+            await _work(store, commit, term)
+        except (Conflict, StoreUnavailable):
+            pass  # somebody else is it, or the store is away: look again later
         await trio.sleep(LOOK_SECONDS)
 
 
-def _taken(store: Store, session: int) -> bool:
-    alive = {found.id for found in store.sessions()}
-    return any(t.name == NAME and t.session in alive and t.session != session for t in store.activations())
-
-
-async def _work(store: Store, commit: GroupCommit, session: int) -> None:
+async def _work(store: Store, commit: GroupCommit, term: Term) -> None:
     """Tick when something falls due, sweep now and then, as long as the activation is ours."""
     swept = trio.current_time()
-    while not _taken(store, session):
+    while term in store.activations():
         ticked = await commit.submit(Tick())
         assert isinstance(ticked, Ticked)
         if trio.current_time() - swept >= SWEEP_SECONDS:

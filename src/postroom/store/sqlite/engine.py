@@ -256,6 +256,9 @@ class SqliteEngine:
     def _open_session(self, tx: Tx, op: r.OpenSession) -> r.Session:
         return sessions.open_session(tx, op, self._gone)
 
+    def _activate(self, tx: Tx, op: r.Activate) -> r.Term | PostroomError:
+        return sessions.activate(tx, op, self._gone)
+
     def _tick(self, tx: Tx, op: r.Tick) -> r.Ticked:
         return timekeeping.tick(tx, op.limit, self._gone)
 
@@ -272,7 +275,7 @@ class SqliteEngine:
             r.OpenSession: self._open_session,
             r.RenewSession: sessions.renew,
             r.CloseSession: sessions.close,
-            r.Activate: sessions.activate,
+            r.Activate: self._activate,
             r.Deactivate: sessions.deactivate,
             r.Put: keyed.put,
             r.Requeue: upkeep.requeue,

@@ -62,17 +62,17 @@ def lapse_gone(tx: Tx, gone: Gone) -> tuple[int, int]:
     return back, buried
 
 
-def activate(tx: Tx, op: Activate) -> Term | PostroomError:
-    """Take an activation that is free, or whose holder's session is over."""
+def activate(tx: Tx, op: Activate, gone: Gone) -> Term | PostroomError:
+    """Take an activation that is free, or whose holder's session is over or process gone."""
     row = tx.row("activation_get", op.name)
-    if row is not None and row[0] not in (0, op.session):
-        holder = tx.row("session_get", row[0])
-        if holder is not None and holder[5] and holder[4] > tx.boot:
+    holder = None if row is None or row[0] in (0, op.session) else tx.row("session_get", row[0])
+    if holder is not None and holder[5]:
+        session, name, _, process, expires, _ = holder
+        if expires > tx.boot and not gone.is_gone(process):
             return Conflict(
-                f"{op.name} is active elsewhere",
-                f"session {holder[1]} holds it",
-                "wait until it ends",
+                f"{op.name} is active elsewhere", f"session {name} holds it", "wait until it ends"
             )
+        lapse(tx, session, gone)
     tx.run("activation_put", op.name, op.session)
     return Term(op.name, op.session, tx.row("activation_get", op.name)[1])
 
