@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 def claim(tx: Tx, op: Claim, gone: Gone) -> Claimed | PostroomError:
     """Lease up to ``limit`` messages from the inboxes, in the order they are named."""
     inboxes: list[Inbox] = []
-    for address in op.inboxes:
+    for address in dict.fromkeys(op.inboxes):
         inbox = known(tx, address)
         if isinstance(inbox, PostroomError):
             return inbox
         inboxes.append(inbox)
     deliveries: list[Delivery] = []
+    taken: list[int] = []
     for inbox in inboxes:
         timekeeping.refresh(tx, inbox, gone)
         if op.key is not None:
@@ -32,9 +33,13 @@ def claim(tx: Tx, op: Claim, gone: Gone) -> Claimed | PostroomError:
         if inbox.paused or len(deliveries) >= op.limit:
             continue
         rows = _choose(tx, op, inbox, op.limit - len(deliveries))
-        deliveries += _take(tx, op, inbox, rows)
-        if rows and rows[0][15]:
-            break
+        if rows:
+            inbox.empty = None
+            taken += [row[0] for row in rows]
+            deliveries += [_delivery(op, inbox, row, row[2] + 1) for row in rows]
+            if rows[0][15]:
+                break
+    _take(tx, op, taken)
     return Claimed(deliveries)
 
 
@@ -60,13 +65,11 @@ def _choose(tx: Tx, op: Claim, inbox: Inbox, limit: int) -> list[Any]:
     return tx.rows("claim_company", inbox.id, tx.boot, limit)
 
 
-def _take(tx: Tx, op: Claim, inbox: Inbox, rows: list[Any]) -> list[Delivery]:
+def _take(tx: Tx, op: Claim, seqs: list[int]) -> None:
     rank = SESSION_LEASE if op.session else tx.boot + op.lease_us
-    taken = tx.run_many("claim_take", [(rank, op.session, tx.wall, op.key, row[0]) for row in rows])
-    if taken != len(rows):
-        raise AssertionError(f"claimed {taken} of {len(rows)} messages in {inbox.address}")
-    inbox.empty = None
-    return [_delivery(op, inbox, row, row[2] + 1) for row in rows]
+    taken = tx.run_many("claim_take", [(rank, op.session, tx.wall, op.key, seq) for seq in seqs])
+    if taken != len(seqs):
+        raise AssertionError(f"claimed {taken} of {len(seqs)} messages")
 
 
 def _delivery(op: Claim, inbox: Inbox, row: Any, fence: int) -> Delivery:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from .queries import QUERIES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .db import Db
 
 UNREGISTERED, OPEN, ENDED = 0, 1, 2
 CACHE_LIMIT = 200_000
+MANY = 8
+FOLD_AT = 4000
+"""A handle that has written so many counts looks whether the hot ones should be folded."""
 
 
 class Inbox:
@@ -57,6 +63,7 @@ class Registry:
         self._by_address: dict[str, Inbox] = {}
         self._by_id: dict[int, Inbox] = {}
         self._conn: Db | None = None
+        self._tallied = 0
 
     def start(self, conn: Db, version: int) -> None:
         """Begin a transaction under this version of the registry."""
@@ -70,6 +77,14 @@ class Registry:
             for inbox in self._by_id.values():
                 inbox.depth = inbox.empty = None
 
+    def tallied(self, count: int) -> bool:
+        """Note that the counts of so many inboxes are written; whether it is time to fold."""
+        self._tallied += count
+        if self._tallied < FOLD_AT:
+            return False
+        self._tallied = 0
+        return True
+
     def forget(self) -> None:
         """Drop the cache; also after a rollback, which takes rows back that it may hold."""
         self._version = -1
@@ -78,6 +93,15 @@ class Registry:
 
     def find(self, address: str) -> Inbox | None:
         return self._by_address.get(address) or self._load("inbox_by_address", address)
+
+    def fetch(self, addresses: Iterable[str]) -> None:
+        """Read the rows of many addresses in one statement, where there are many not seen yet."""
+        unseen = {address for address in addresses if address not in self._by_address}
+        if len(unseen) >= MANY:
+            assert self._conn is not None
+            wanted = json.dumps(sorted(unseen))
+            for row in self._conn.execute(QUERIES["inboxes_by_address"], (wanted,)).fetchall():
+                self._keep(Inbox(row))
 
     def cached(self, id: int) -> Inbox | None:
         """The row if this handle has seen it under the present version."""
@@ -91,8 +115,8 @@ class Registry:
     def _load(self, query: str, key: object) -> Inbox | None:
         assert self._conn is not None
         row = self._conn.execute(QUERIES[query], (key,)).fetchone()
-        if row is None:
-            return None
-        inbox = Inbox(row)
+        return None if row is None else self._keep(Inbox(row))
+
+    def _keep(self, inbox: Inbox) -> Inbox:
         self._by_address[inbox.address] = self._by_id[inbox.id] = inbox
         return inbox

@@ -23,6 +23,14 @@ SELECT id, address, role, life, member, paused, draining, ordered, bound, policy
        NOT EXISTS (SELECT 1 FROM message WHERE state = 0 AND state < 4 AND inbox = inbox.id)
 FROM inbox WHERE address = ?;
 
+-- name: inboxes_by_address
+SELECT id, address, role, life, member, paused, draining, ordered, bound, policy,
+       EXISTS (SELECT 1 FROM paused_key WHERE inbox = inbox.id),
+       coalesce((SELECT accepted - done - dead - expired - bounced - cancelled FROM total WHERE inbox = inbox.id), 0)
+     + coalesce((SELECT accepted - done - dead - expired - bounced - cancelled FROM tally WHERE inbox = inbox.id), 0),
+       NOT EXISTS (SELECT 1 FROM message WHERE state = 0 AND state < 4 AND inbox = inbox.id)
+FROM inbox WHERE address IN (SELECT value FROM json_each(?));
+
 -- name: inbox_by_id
 SELECT id, address, role, life, member, paused, draining, ordered, bound, policy,
        EXISTS (SELECT 1 FROM paused_key WHERE inbox = inbox.id),

@@ -33,7 +33,7 @@ CREATE TABLE paused_key (
     PRIMARY KEY (inbox, key)
 ) STRICT, WITHOUT ROWID;
 
--- Counts for all time. `tally` is small and hot, a sweep folds it into `total`: with very many
+-- Counts for all time. `tally` is small and hot, and folded into `total` now and then: with very many
 -- inboxes a batch then dirties a few pages instead of one for each inbox.
 CREATE TABLE tally (
     inbox      INTEGER PRIMARY KEY REFERENCES inbox (id),

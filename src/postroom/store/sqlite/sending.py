@@ -49,6 +49,7 @@ def accept(tx: Tx, sends: Sequence[Send]) -> list[Answer]:
     rooms: Rooms = {}
     placed: list[list[Row] | PostroomError] = []
     rows: list[Row] = []
+    tx.registry.fetch(send.message.recipient for send in sends)
     for send in sends:
         found = route(tx, send)
         if not isinstance(found, PostroomError):

@@ -6,6 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from ..states import FENCE_BITS, State
+from .inboxes import FOLD_AT
 from .queries import QUERIES
 
 if TYPE_CHECKING:
@@ -139,11 +140,14 @@ class Tx:
         """Write what was only collected. The last thing before the commit."""
         if not self.tally:
             return
-        self.run_many("tally_add", [(inbox, *counts) for inbox, counts in self.tally.items()])
+        self.run_many("tally_add", [(inbox, *counts) for inbox, counts in sorted(self.tally.items())])
         for inbox, counts in self.tally.items():
             row = self.registry.cached(inbox)
             if row is not None and row.depth is not None:
                 row.depth += _growth(counts)
+        if self.registry.tallied(len(self.tally)) and self.row("tally_rows")[0] >= FOLD_AT // 2:
+            self.run("tally_fold")
+            self.run("tally_clear")
 
 
 def _growth(counts: list[int]) -> int:

@@ -15,8 +15,6 @@ from .tx import DEAD
 if TYPE_CHECKING:
     from .tx import Tx
 
-FOLD_AT = 4000
-
 
 def _find(
     tx: Tx, ids: tuple[bytes, ...], *states: State
@@ -81,15 +79,12 @@ def _cancel(tx: Tx, ids: tuple[bytes, ...], verb: str, *states: State) -> Change
 
 
 def sweep(tx: Tx, op: Sweep, after: int) -> tuple[Changed, int]:
-    """Forget what is past its retention, and fold the hot counts.
+    """Forget what is past its retention.
 
     Looks at ``limit`` rows after sequence number ``after``; answers where to go on (0: from the
     start). Rows are met in the order they were sent, so no index on the final time is paid for by
     every message. The newest row is always kept, since its number must not be given out again.
     """
-    if tx.row("tally_rows")[0] > FOLD_AT:
-        tx.run("tally_fold")
-        tx.run("tally_clear")
     tx.run("session_forget", tx.boot - op.rows_us)
     forgotten = tx.run("spent_forget", tx.wall - op.ids_us, op.limit)
     rows = tx.rows("sweep_rows", after, op.limit)
