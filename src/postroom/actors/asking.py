@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from .runtime import Runtime
 
 ANSWERS = 100
-MOST_OUTPUTS = 64
 
 
 class NoAnswer(PostroomError):
@@ -106,12 +105,9 @@ def stored_answer(store: Store, id: bytes) -> StoredMessage | None:
     if question is None or question.state in ("ready", "leased", "delayed", "held"):
         return None
     if question.state == "done":
-        for n in range(MOST_OUTPUTS):
-            answer = store.message(derive(id, question.fence, n))
-            if answer is None:
-                break
-            if answer.correlation_id == (question.correlation_id or id_text(id)):
-                return answer
+        answer = store.message(derive(id, question.fence, 0))
+        if answer is not None:
+            return answer
         raise NoAnswer("there is no answer", "its handler returned nothing", "use send, not ask")
     raise NoAnswer(
         f"the question is {question.state}", question.error or question.reason or "", "look at it with: show"

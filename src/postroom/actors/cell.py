@@ -8,6 +8,7 @@ actor's concurrency, which goes to work only if the first is held up.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from .actor import Actor
 from .flight import AGAIN_SECONDS, AHEAD, Flight
 from .memory import Memory
 from .pace import Pace
-from .turn import Turn, failure, run_handler, unpack
+from .turn import Turn, cancellation_in, failure, released, run_handler, unpack
 
 if TYPE_CHECKING:
     from .runtime import Runtime
@@ -157,6 +158,9 @@ class Cell:
     def _take(self, deliveries: list[Delivery]) -> None:
         if not deliveries:
             return
+        if not self.open:
+            self._runtime.start_soon(self._runtime.give_back, deliveries)
+            return
         if isinstance(self._queue, tuple):
             self._queue = deque()
         self._queue.extend(deliveries)
@@ -178,6 +182,13 @@ class Cell:
         left, self._queue = [*self._queue, *self._flight.redo], ()
         self._flight.redo = []
         return left
+
+    def take_back(self, which: Callable[[Delivery], bool]) -> list[Delivery]:
+        """Let go of those that were not begun and are such."""
+        taken = [delivery for delivery in self._queue if which(delivery)]
+        if taken:
+            self._queue = deque(delivery for delivery in self._queue if not which(delivery))
+        return taken
 
     def reopen(self) -> None:
         """Take mail, on the state as it is stored now. Raises ``BadInput`` and ``StoreUnavailable``."""
@@ -219,8 +230,6 @@ class Cell:
                 started = trio.current_time()
                 await self._run(actor, delivery, scope, started)
                 delivery = None
-                if self._waiting:
-                    self.pump()
                 if self._flight.air >= AHEAD:
                     await self._flight.room()
                 if started - yielded > STRETCH_SECONDS:
@@ -253,6 +262,8 @@ class Cell:
             scope.deadline = strikes + SLACK_SECONDS
         turn = Turn(self.address, delivery, runtime.wire, partial(runtime.records_of, self))
         self._running += 1
+        if self._waiting:
+            self.pump()
         slot = runtime.marks.begin(delivery.seq)
         actor.turn_begins(turn)
         try:
@@ -260,19 +271,18 @@ class Cell:
             if reply is not None:
                 turn.reply(reply)
             settle = self._done(actor, turn)
-        except trio.Cancelled:
+        except BaseException as error:
             if self.memory is not None:
                 self.memory.restore(actor)
-            if not scope.cancel_called:
-                release = Settle(
-                    delivery.id, delivery.fence, Verdict.RELEASE, delivery.seq, reason="shutdown"
-                )
-                self._settle(release, delivery, started)
-            raise
-        except Exception as error:  # noqa: BLE001  # whatever a handler raises is the message's failure
-            settle = failure(delivery, error)
-            if self.memory is not None:
-                self.memory.restore(actor)
+            cancelled = cancellation_in(error)
+            if cancelled is None:
+                if not isinstance(error, Exception):
+                    raise
+                settle = failure(delivery, error)
+            else:
+                if not scope.cancel_called:
+                    self._settle(released(delivery), delivery, started)
+                raise cancelled from None
         finally:
             actor.turn_begins(None)
             runtime.marks.end(slot)
@@ -331,7 +341,7 @@ class Cell:
                 except StoreUnavailable:
                     continue
         except BadInput as error:
-            self._runtime.on_failure(self.address, error)
+            self._runtime.on_failure(self, error)
         finally:
             self._mending = False
         self._more_lanes()

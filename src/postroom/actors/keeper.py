@@ -2,96 +2,148 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 
 import trio
 
 from ..store.errors import BadInput, Conflict, StoreUnavailable
 from ..store.events import ActorParked, ActorRestarted, Observer
-from ..store.records import (
-    Activate,
-    Deactivate,
-    Delivery,
-    InboxSpec,
-    Register,
-    Settle,
-    Term,
-    Verdict,
-)
+from ..store.records import Activate, Deactivate, Delivery, InboxSpec, Register, Term
 from .actor import Actor
 from .cell import Cell
 from .memory import Memory
+from .runtime import Cell as AnyCell
 from .runtime import Runtime
-from .supervisor import RESTARTS, ChildSpec, Intensity, Reason, RestartLog, Strategy, affected
+from .supervisor import (
+    RESTARTS,
+    ChildSpec,
+    Intensity,
+    Reason,
+    Restart,
+    RestartLog,
+    Strategy,
+    affected,
+)
 
-ACTIVATION_SECONDS = 0.5
-"""How often an actor that is alive elsewhere is tried again."""
+LOG = logging.getLogger("postroom.actors")
+
+FAREWELL_SECONDS = 1.0
+"""What is left at least for ``on_stop`` when turns have used up the grace."""
+
+AGAIN_SECONDS = 0.5
+"""How often an actor is tried again that is alive elsewhere or whose store is away."""
 
 
 class Group:
-    """Actors that are supervised together."""
+    """Actors that are supervised together, in starting order. ``mending`` is one failure at a time."""
 
-    def __init__(self, specs: Sequence[ChildSpec], strategy: Strategy, intensity: Intensity) -> None:
-        self.specs = {spec.address: spec for spec in specs}
+    def __init__(self, strategy: Strategy, intensity: Intensity) -> None:
+        self.children: dict[str, Child] = {}
         self.strategy = strategy
         self.log = RestartLog(intensity)
+        self.mending = trio.Lock()
+
+
+class Child:
+    """One supervised actor: how to start it, and its running side; None while it is down."""
+
+    __slots__ = ("cell", "ended", "failing", "group", "kind", "role", "spec")
+
+    def __init__(self, spec: ChildSpec, group: Group) -> None:
+        self.spec = spec
+        self.group = group
+        self.kind = _kind_of(spec)
+        self.role = spec.address.partition("/")[0]
+        self.cell: Cell | None = None
+        self.failing = False
+        self.ended: trio.Event | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether nobody has stopped it."""
+        return self.ended is None
 
 
 class Keeper:
-    """The actors of one system."""
+    """The actors of one system, in starting order."""
 
     def __init__(self, runtime: Runtime, observer: Observer) -> None:
-        self.cells: dict[str, Cell] = {}
         self._runtime = runtime
         self._commit = runtime.commit
         self._observer = observer
-        self._groups: dict[str, Group] = {}
+        self._children: dict[str, Child] = {}
+        self._ending: set[Cell] = set()
         self._stopping = False
+        runtime.on_failure = self._failed
 
-    async def supervise(self, specs: Sequence[ChildSpec], strategy: Strategy, intensity: Intensity) -> None:
-        """Start actors in order, supervised together. Raises ``Conflict`` and ``BadInput``."""
-        group = Group(specs, strategy, intensity)
+    @property
+    def cells(self) -> list[Cell]:
+        """The running sides of all actors that are not down."""
+        return [child.cell for child in self._children.values() if child.cell is not None]
+
+    # Starting and stopping
+
+    async def supervise(
+        self, specs: Sequence[ChildSpec], strategy: Strategy, intensity: Intensity
+    ) -> list[type[Actor]]:
+        """Start actors in order, supervised together; answers their classes.
+
+        All or none: if one cannot be started, or on cancellation, those before it are stopped again.
+        Raises ``Conflict``, ``BadInput``, ``StoreUnavailable``, and what a ``start`` raises.
+        """
+        group = Group(strategy, intensity)
         for spec in specs:
-            if spec.address in self.cells:
+            if spec.address in self._children or spec.address in group.children:
                 raise Conflict(
                     f"{spec.address} is started already", "one system runs it once", "stop it first"
                 )
-        for spec in specs:
-            self._groups[spec.address] = group
-            await self._start(spec)
+            group.children[spec.address] = Child(spec, group)
+        self._children |= group.children
+        try:
+            await self._commit.submit(Register(tuple(_inbox_of(spec) for spec in specs)))
+            for child in group.children.values():
+                await self._start(child)
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                for address in reversed(list(group.children)):
+                    await self.stop(address)
+            raise
+        return [child.kind for child in group.children.values()]
 
     async def stop(self, address: str) -> None:
-        """Stop an actor: turns that run are finished, the rest of its mail stays in its inbox."""
-        cell = self.cells.get(address)
-        if cell is None:
+        """Stop an actor. Cancelled while it waits for turns to finish, the actor stops all the same."""
+        child = self._children.get(address)
+        if child is None or self._stopping:
             return
-        self._groups.pop(address, None)
-        await self._end(cell)
+        if child.ended is None:
+            child.ended = trio.Event()
+            self._runtime.start_soon(self._end_for_good, child, child.ended)
+        await child.ended.wait()
 
-    async def _start(self, spec: ChildSpec) -> None:
-        kind = _kind_of(spec)
-        role = spec.address.partition("/")[0]
-        if kind.state_type is not None and spec.concurrency > 1:
-            raise BadInput(
-                f"{spec.address} has a state and concurrency {spec.concurrency}",
-                "turns on one state follow one another",
-                "leave concurrency out",
-            )
-        cell = Cell(self._runtime, spec, kind, role)
-        await self._commit.submit(Register((InboxSpec(spec.address, spec.bound, spec.policy, spec.ordered),)))
-        self.cells[spec.address] = cell
+    async def _end_for_good(self, child: Child, ended: trio.Event) -> None:
+        try:
+            await self._end(child)
+        finally:
+            del self._children[child.spec.address]
+            del child.group.children[child.spec.address]
+            ended.set()
+
+    async def _start(self, child: Child) -> None:
+        child.failing = False
+        child.cell = cell = Cell(self._runtime, child.spec, child.kind, child.role)
+        if child.kind.state_type is not None:
+            cell.remember(Memory(cell.address, child.kind.state_type, self._runtime.wire))
         self._runtime.add(cell)
-        if kind.state_type is not None:
-            cell.remember(Memory(spec.address, kind.state_type, self._runtime.wire))
-        await self._open(cell)
+        await self._open(child, cell)
 
-    async def _open(self, cell: Cell) -> None:
+    async def _open(self, child: Child, cell: Cell) -> None:
         """Let an actor take mail: now, or when it is alive nowhere else."""
         if not await self._opened(cell):
-            self._runtime.start_soon(self._open_later, cell)
+            self._runtime.start_soon(self._open_later, child, cell)
 
     async def _opened(self, cell: Cell) -> bool:
-        """Whether an actor could be activated and takes mail now, or has failed for good."""
+        """Whether an actor could be activated and takes mail now, or has failed."""
         try:
             if cell.memory is not None:
                 term = await self._commit.submit(Activate(cell.address, self._runtime.session))
@@ -101,79 +153,106 @@ class Keeper:
         except (Conflict, StoreUnavailable):
             return False
         except BadInput as error:
-            self.failed(cell.address, error)
+            self._failed(cell, error)
         return True
 
-    async def _open_later(self, cell: Cell) -> None:
-        while self.cells.get(cell.address) is cell and not self._stopping:
-            await trio.sleep(ACTIVATION_SECONDS)
-            if await self._opened(cell):
+    async def _open_later(self, child: Child, cell: Cell) -> None:
+        while child.cell is cell and not self._stopping:
+            await trio.sleep(AGAIN_SECONDS)
+            if child.cell is cell and await self._opened(cell):
                 return
 
-    async def _end(self, cell: Cell) -> None:
-        """Close a cell, let its turns finish, give back what it had not begun."""
+    async def _end(self, child: Child) -> None:
+        """Close a cell, let its turns finish, give back what it had not begun, let others activate it."""
+        cell, child.cell = child.cell, None
+        if cell is None:
+            return
+        self._ending.add(cell)
         left = cell.close()
-        self._forget(cell)
-        await self._runtime.quiet(cell)
-        await self.give_back(left + cell.take_queue())
-        if cell.term is not None:
-            await self._commit.submit(Deactivate(cell.term))
-        for actor in cell.instances:
-            await actor.on_stop()
-
-    async def give_back(self, deliveries: list[Delivery]) -> None:
-        await self._commit.submit_many(
-            [Settle(d.id, d.fence, Verdict.RELEASE, d.seq, reason="stopped") for d in deliveries]
-        )
-
-    def failed(self, address: str, error: Exception) -> None:
-        """An actor's own code (not a handler) has failed: its supervisor decides what now."""
-        cell = self.cells[address]
-        self._runtime.start_soon(self._mend, cell, cell.close())
-
-    async def _mend(self, cell: Cell, left: list[Delivery]) -> None:
-        group = self._groups.get(cell.address)
-        await self.give_back(left)
-        if group is None or self._stopping:
-            return
-        spec = group.specs[cell.address]
-        if not RESTARTS[spec.restart, Reason.ERROR]:
-            return
-        if not group.log.allows(trio.current_time()):
-            self._observer(ActorParked(cell.role))
-            return
-        again = affected(group.strategy, list(group.specs), cell.address)
-        for address in reversed(again):
-            found = self.cells.get(address)
-            if found is not None and found is not cell:
-                await self._end(found)
-        self._forget(cell)
-        for address in again:
-            self._observer(ActorRestarted(group.specs[address].address.partition("/")[0], "error"))
-            await self._start(group.specs[address])
-
-    def _forget(self, cell: Cell) -> None:
-        self.cells.pop(cell.address, None)
         self._runtime.remove(cell)
+        await self._runtime.quiet(cell)
+        await self._runtime.give_back(left + cell.take_queue())
+        if cell.term is not None:
+            await self._step_down(cell.term)
+        await _farewell(cell)
+        self._ending.discard(cell)
+
+    async def _step_down(self, term: Term) -> None:
+        while True:
+            try:
+                await self._commit.submit(Deactivate(term))
+            except StoreUnavailable:
+                await trio.sleep(AGAIN_SECONDS)
+            else:
+                return
+
+    # Failures
+
+    def _failed(self, cell: AnyCell, error: Exception) -> None:
+        """An actor's own code (not a handler) has failed: its supervisor decides what now."""
+        child = self._children.get(cell.address)
+        if child is None or child.cell is not cell or child.failing or not child.wanted:
+            return
+        child.failing = True
+        LOG.error("actor %s failed", cell.address, exc_info=error)
+        self._runtime.start_soon(self._mend, child, child.cell, child.cell.close())
+
+    async def _mend(self, child: Child, cell: Cell, left: list[Delivery]) -> None:
+        """What a supervisor does about a failure: who ends, who is started again."""
+        await self._runtime.give_back(left)
+        group = child.group
+        async with group.mending:
+            if child.cell is not cell or not child.wanted or self._stopping:
+                return
+            again = self._to_restart(child)
+            for one in reversed(again or [child]):
+                await self._end(one)
+            for one in again:
+                if one.wanted and one.spec.restart is not Restart.TEMPORARY:
+                    self._observer(ActorRestarted(one.role, "error"))
+                    await self._start(one)
+
+    def _to_restart(self, child: Child) -> list[Child]:
+        """Who ends with this one and, unless temporary, starts again; nobody if it stays down."""
+        group = child.group
+        if not RESTARTS[child.spec.restart, Reason.ERROR]:
+            return []
+        if not group.log.allows(trio.current_time()):
+            LOG.error("actor %s fails too often: parked", child.spec.address)
+            self._observer(ActorParked(child.role))
+            return []
+        children = {address: one for address, one in group.children.items() if one.wanted}
+        return [children[a] for a in affected(group.strategy, list(children), child.spec.address)]
+
+    # All of them
 
     async def rejoin(self) -> None:
         """Begin anew under another session: what was held is others' now."""
-        for cell in list(self.cells.values()):
-            cell.close()
-            await self._open(cell)
+        for child in list(self._children.values()):
+            if child.cell is not None and not child.failing:
+                child.cell.close()
+                await self._open(child, child.cell)
 
     async def release_paused(self) -> None:
-        """Give back mail of paused inboxes that was not begun."""
-        for inbox in self._runtime.store.paused_inboxes():
-            cell = self.cells.get(inbox)
-            if cell is not None:
-                await self.give_back(cell.take_queue())
+        """Give back mail that was not begun and is paused now."""
+        cells = [cell for cell in self.cells if cell.queued]
+        if not cells:
+            return
+        paused = self._runtime.store.paused()
+
+        def is_paused(delivery: Delivery) -> bool:
+            inbox, key = delivery.recipient, delivery.correlation_id
+            return (inbox, None) in paused or (inbox, key) in paused
+
+        if paused:
+            await self._runtime.give_back([d for cell in cells for d in cell.take_back(is_paused)])
 
     def at_rest(self) -> bool:
         """Whether no actor here has a turn to run or to settle."""
-        if any(cell.busy or cell.queued for cell in self.cells.values()):
+        cells = self.cells
+        if any(cell.busy or cell.queued for cell in (*cells, *self._ending)):
             return False
-        served = {source for cell in self.cells.values() for source in cell.sources}
+        served = {source for cell in cells for source in cell.sources}
         return not any(
             counts.leased or (counts.ready and not counts.paused)
             for counts in self._runtime.store.counts()
@@ -183,19 +262,46 @@ class Keeper:
     async def shut_down(self, grace: float) -> None:
         """No new turns; those that run may finish within the grace; the rest of the mail goes back."""
         self._stopping = True
-        cells = list(self.cells.values())
+        cells = [*self.cells, *self._ending]
         left = [delivery for cell in cells for delivery in cell.close()]
-        with trio.move_on_after(grace):
+        ends = trio.current_time() + grace
+        with trio.move_on_at(ends):
             await self._runtime.quiet(*cells)
-            for cell in cells:
-                for actor in cell.instances:
-                    await actor.on_stop()
+        self._runtime.cancel_lanes()
+        await self._runtime.quiet(*cells)
+        with trio.move_on_at(max(ends, trio.current_time() + FAREWELL_SECONDS)):
+            for cell in reversed(self.cells):
+                await _farewell(cell)
         self._runtime.report()
-        await self.give_back(left + [delivery for cell in cells for delivery in cell.take_queue()])
+        await self._runtime.give_back(left + [delivery for cell in cells for delivery in cell.take_queue()])
+
+
+def _inbox_of(spec: ChildSpec) -> InboxSpec:
+    return InboxSpec(spec.address, spec.bound, spec.policy, spec.ordered)
 
 
 def _kind_of(spec: ChildSpec) -> type[Actor]:
-    """The class of an actor, by what makes its instances."""
-    if isinstance(spec.start, type):
-        return spec.start
-    return type(spec.start())
+    """The class of an actor, by what makes its instances. Raises ``BadInput``."""
+    kind = _class_of(spec.start)
+    if kind.state_type is not None and spec.concurrency > 1:
+        raise BadInput(
+            f"{spec.address} has a state and concurrency {spec.concurrency}",
+            "turns on one state follow one another",
+            "leave concurrency out",
+        )
+    return kind
+
+
+def _class_of(start: Callable[[], Actor]) -> type[Actor]:
+    if isinstance(start, type):
+        return start
+    return type(start())
+
+
+async def _farewell(cell: Cell) -> None:
+    """Tell the instances that they have had their last turn."""
+    for actor in cell.instances:
+        try:
+            await actor.on_stop()
+        except Exception:
+            LOG.exception("on_stop of actor %s failed", cell.address)

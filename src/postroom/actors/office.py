@@ -9,6 +9,7 @@ import trio
 
 from ..mailbox.envelope import compose
 from ..mailbox.ids import IdMaker, id_text, parse_id
+from ..mailbox.outputs import BOUNCE
 from ..store.commit import GroupCommit
 from ..store.errors import PostroomError, UnknownMessage
 from ..store.port import Store
@@ -96,7 +97,7 @@ class Office:
                 while answer is None:
                     with trio.move_on_after(1):
                         answer = await question.wait()
-                    if answer is None:
+                    if answer is None or answer.type == BOUNCE:
                         answer = stored_answer(self.store, asked)
         finally:
             self._questions.drop(asked)

@@ -10,9 +10,10 @@ import trio
 
 from ..store.clock import MICROS
 from ..store.commit import GroupCommit
+from ..store.errors import StoreUnavailable
 from ..store.events import Observer, TurnsEnded
 from ..store.port import Store, TurnMarks
-from ..store.records import Answer, Delivery, Send, Verdict
+from ..store.records import Answer, Delivery, Send, Settle, Verdict
 from .actor import Actor
 from .memory import Memory
 from .supervisor import ChildSpec
@@ -21,6 +22,9 @@ from .wire import Wire
 
 HOLD_SECONDS = 5.0
 """The longest that an actor pauses because a recipient of its is full."""
+
+AGAIN_SECONDS = 0.1
+"""The pause before something is done again that the store refused."""
 
 SAMPLES = 256
 """Turns that are reported to the observer together."""
@@ -85,7 +89,7 @@ class Runtime:
         self.cells: dict[str, Cell] = {}
         self.receivers: dict[str, Receiver] = {}
         self.roles: dict[str, list[Cell]] = defaultdict(list)
-        self.on_failure: Callable[[str, Exception], None] = _unheard
+        self.on_failure: Callable[[Cell, Exception], None] = _unheard
         self._nursery: trio.Nursery | None = None
         self._samples: dict[tuple[str, Verdict], list[tuple[float, float]]] = defaultdict(list)
         self._changed = trio.Event()
@@ -98,8 +102,13 @@ class Runtime:
 
     def start_soon(self, function: Callable[..., Awaitable[Any]], *args: Any) -> None:
         """Run a lane's function in the nursery; after its end, nothing runs any more."""
-        if self._nursery is not None and not self._nursery.cancel_scope.cancel_called:
+        if self._nursery is not None and not self.ended:
             self._nursery.start_soon(function, *args)
+
+    def cancel_lanes(self) -> None:
+        """Cancel the turns that run; nothing begins any more."""
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
 
     def ring(self, inboxes: set[str]) -> None:
         """Tell the cells concerned that there may be mail."""
@@ -139,9 +148,31 @@ class Runtime:
                 cell.memory.restore(actor)
             await actor.on_start()
         except Exception as error:  # noqa: BLE001  # whatever an actor's own code raises is for its supervisor
-            self.on_failure(cell.address, error)
+            self.on_failure(cell, error)
             return None
         return actor
+
+    async def give_back(self, deliveries: list[Delivery]) -> None:
+        """Release mail that was not begun, however often the store has to be asked.
+
+        Shielded: this mail is in nobody's hands but the caller's. What cannot be released before the
+        end comes back with the session.
+        """
+        with trio.CancelScope(shield=True):
+            left = [Settle(d.id, d.fence, Verdict.RELEASE, d.seq, reason="stopped") for d in deliveries]
+            while left:
+                answers = await self.commit.submit_many(left)
+                if self.ended:
+                    return
+                pairs = zip(left, answers, strict=True)
+                left = [settle for settle, answer in pairs if isinstance(answer, StoreUnavailable)]
+                if left:
+                    await trio.sleep(AGAIN_SECONDS)
+
+    @property
+    def ended(self) -> bool:
+        """Whether no turn can begin any more."""
+        return self._nursery is None or self._nursery.cancel_scope.cancel_called
 
     def records_of(self, cell: Cell) -> TurnRecords:
         """The keyed records of an actor, as a turn that begins now sees them."""
@@ -214,6 +245,6 @@ class _NoMarks:
         return None
 
 
-def _unheard(address: str, error: Exception) -> None:
+def _unheard(cell: Cell, error: Exception) -> None:
     """Before there is a supervisor, an actor's failure ends everything."""
-    raise RuntimeError(f"{address} failed without a supervisor") from error
+    raise RuntimeError(f"{cell.address} failed without a supervisor") from error

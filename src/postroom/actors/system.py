@@ -57,7 +57,6 @@ class System(Office):
         super().__init__(runtime, name, IdMaker(store.clock, rng))
         self._keeper = Keeper(runtime, observer)
         self._process = process
-        runtime.on_failure = self._keeper.failed
 
     async def start(
         self,
@@ -88,12 +87,12 @@ class System(Office):
     ) -> None:
         """Start actors in order, supervised together by a strategy and an intensity.
 
-        Raises ``Conflict`` where one of the addresses is started already, and ``BadInput``.
+        All or none. Raises ``Conflict`` where one of the addresses is started already, ``BadInput``,
+        ``StoreUnavailable``, and what a ``start`` raises that makes an instance to learn its class.
         """
-        await self._keeper.supervise(specs, Strategy(strategy), intensity or Intensity())
-        for spec in specs:
-            cell = self._keeper.cells[spec.address]
-            self._kinds.update({h.type: h.kind for h in cell.kind.handlers.values()})
+        kinds = await self._keeper.supervise(specs, Strategy(strategy), intensity or Intensity())
+        for kind in kinds:
+            self._kinds.update({h.type: h.kind for h in kind.handlers.values()})
 
     async def stop(self, address: str) -> None:
         """Stop an actor: turns that run are finished, the rest of its mail stays in its inbox."""
@@ -166,32 +165,37 @@ class System(Office):
         """Anybody may pause an inbox: mail of it that was not begun goes back within half a second."""
         while True:
             await trio.sleep(PAUSE_SECONDS)
-            if any(cell.queued for cell in self._keeper.cells.values()):
-                await self._keeper.release_paused()
+            await self._keeper.release_paused()
 
     @asynccontextmanager
     async def opened(self, grace: float) -> AsyncGenerator[None, None]:
         """Everything that runs, around what the caller does.
 
-        What the caller raises is kept out of the nurseries, which would wrap it in a group.
+        A cancellation from outside must end the body first, then what serves it, so it is passed on
+        to the body alone. What the body raises is kept out of the nurseries, which would wrap it in
+        a group.
         """
         raised: BaseException | None = None
-        async with trio.open_nursery() as outer:
-            await outer.start(self.commit.run)
-            try:
-                async with trio.open_nursery() as inner:
-                    await inner.start(self._run)
+        body = trio.CancelScope()
+        async with trio.open_nursery() as watch:
+            watch.start_soon(_cancel_with, body)
+            with trio.CancelScope(shield=True):
+                async with trio.open_nursery() as outer:
+                    await outer.start(self.commit.run)
                     try:
-                        yield
-                    except BaseException as error:  # noqa: BLE001  # it is raised again below
-                        raised = error
-                    with trio.CancelScope(shield=True):
-                        await self._keeper.shut_down(grace)
-                    inner.cancel_scope.cancel()
-                with trio.CancelScope(shield=True):
-                    await self._leave()
-            finally:
-                outer.cancel_scope.cancel()
+                        async with trio.open_nursery() as inner:
+                            await inner.start(self._run)
+                            try:
+                                with body:
+                                    yield
+                            except BaseException as error:  # noqa: BLE001  # it is raised again below
+                                raised = error
+                            await self._keeper.shut_down(grace)
+                            inner.cancel_scope.cancel()
+                        await self._leave()
+                    finally:
+                        outer.cancel_scope.cancel()
+            watch.cancel_scope.cancel()
         if raised is not None:
             raise raised
 
@@ -202,6 +206,14 @@ class System(Office):
         except StoreUnavailable:
             pass  # it was reported as a failed commit; the session lapses, or is seen to be gone
         self._runtime.marks.close()
+
+
+async def _cancel_with(scope: trio.CancelScope) -> None:
+    """Cancel a scope when this task is cancelled."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        scope.cancel()
 
 
 @asynccontextmanager

@@ -95,12 +95,15 @@ class Turn:
         return [] if self._records is None else list(self._records.writes.values())
 
     def send(self, to: str, message: object, envelope: dict[str, Any]) -> str:
-        """Collect one output; its id derives from the message, the fence and its place."""
+        """Collect one output; its id derives from the message, the fence and its place, from 1 on."""
+        return self._collect(len(self.outputs) + 1, Unrouted.BOUNCE, to, message, envelope)
+
+    def _collect(self, n: int, unrouted: Unrouted, to: str, message: object, envelope: dict[str, Any]) -> str:
         delivery = self.delivery
         kind = envelope.pop("type", None) or type_name(type(message))
         envelope.setdefault("correlation", delivery.correlation_id)
         made = compose(
-            id=derive(delivery.id, delivery.fence, len(self.outputs)),
+            id=derive(delivery.id, delivery.fence, n),
             recipient=to,
             sender=self._address,
             type=kind,
@@ -108,23 +111,20 @@ class Turn:
             causation=id_text(delivery.id),
             **envelope,
         )
-        self.outputs.append(Send(made, Unrouted.BOUNCE, bounded=False))
+        self.outputs.append(Send(made, unrouted, bounded=False))
         return id_text(made.id)
 
     def reply(self, value: object) -> None:
-        """Collect the answer to whoever asked; it is held for one who was never registered.
+        """Collect the answer to whoever asked, as output 0; it is held for one never registered.
 
         A bounce is not answered: the answer could bounce in turn, for ever.
         """
         delivery = self.delivery
         if delivery.type == BOUNCE:
             return
-        self.send(
-            delivery.reply_to or delivery.sender,
-            value,
-            {"correlation": delivery.correlation_id or id_text(delivery.id)},
-        )
-        self.outputs[-1].unrouted = Unrouted.HOLD
+        correlation = delivery.correlation_id or id_text(delivery.id)
+        to = delivery.reply_to or delivery.sender
+        self._collect(0, Unrouted.HOLD, to, value, {"correlation": correlation})
 
 
 def _nothing() -> None:
@@ -186,6 +186,21 @@ def failure(delivery: Delivery, error: BaseException) -> Settle:
         reason=reason,
         error=describe(error),
     )
+
+
+def released(delivery: Delivery) -> Settle:
+    """How a message is settled whose turn was cancelled for no fault of its own."""
+    return Settle(delivery.id, delivery.fence, Verdict.RELEASE, delivery.seq, reason="shutdown")
+
+
+def cancellation_in(error: BaseException) -> BaseException | None:
+    """The cancellations among what a handler raised, whose nurseries put them into groups; None if none.
+
+    What else is in such a group fell victim to the cancellation, and the message is run again.
+    """
+    if isinstance(error, trio.Cancelled):
+        return error
+    return error.split(trio.Cancelled)[0] if isinstance(error, BaseExceptionGroup) else None
 
 
 def describe(error: BaseException) -> str:

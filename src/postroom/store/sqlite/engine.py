@@ -168,8 +168,8 @@ class SqliteEngine:
     def ready_inboxes(self) -> set[str]:
         return self._look(lambda conn, _: reading.ready_inboxes(conn))
 
-    def paused_inboxes(self) -> set[str]:
-        return self._look(lambda conn, _: reading.paused_inboxes(conn))
+    def paused(self) -> set[tuple[str, str | None]]:
+        return self._look(lambda conn, _: reading.paused(conn))
 
     def records(self, owner: str, kind: str | None = None, key: str | None = None) -> list[r.Record]:
         return self._look(lambda conn, _: reading.records(conn, owner, kind, key))

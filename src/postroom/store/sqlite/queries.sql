@@ -409,8 +409,9 @@ WITH RECURSIVE found (id) AS (
 )
 SELECT address FROM found JOIN inbox ON inbox.id = found.id WHERE paused = 0;
 
--- name: inboxes_paused
-SELECT address FROM inbox WHERE paused = 1;
+-- name: paused
+SELECT address, NULL FROM inbox WHERE paused = 1
+UNION ALL SELECT address, key FROM paused_key JOIN inbox ON inbox.id = paused_key.inbox;
 
 -- name: counts_inboxes
 SELECT id, address, life, paused, draining, bound, policy, ordered FROM inbox ORDER BY address;

@@ -159,8 +159,8 @@ def ready_inboxes(conn: Db) -> set[str]:
     return {address for (address,) in _rows(conn, "inboxes_ready")}
 
 
-def paused_inboxes(conn: Db) -> set[str]:
-    return {address for (address,) in _rows(conn, "inboxes_paused")}
+def paused(conn: Db) -> set[tuple[str, str | None]]:
+    return {(address, key) for address, key in _rows(conn, "paused")}
 
 
 def records(conn: Db, owner: str, kind: str | None, key: str | None) -> list[Record]:
