@@ -4,7 +4,7 @@
     python examples/pull_manager.py --workers 3 *.md
 
 The manager is an actor. The workers are ``pull_worker.sh``: a loop on ``postroom poll``, ``ack`` and
-``nack``, started here but just as well by hand, from cron, or from another machine's login.
+``nack``, started here but just as well by hand, from cron or over ssh.
 """
 
 from __future__ import annotations
@@ -130,6 +130,8 @@ def main() -> int:
     parser.add_argument("files", nargs="+", metavar="FILE")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="shell loops (2)")
     options = parser.parse_args()
+    if options.workers < 1:
+        parser.error("--workers must be at least 1")
     files = sorted({str(Path(file).absolute()) for file in options.files})
     with tempfile.TemporaryDirectory() as folder:
         store = f"sqlite:///{folder}/words.db"

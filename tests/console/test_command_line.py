@@ -45,6 +45,8 @@ def test_behind_two_dashes_nothing_is_an_option() -> None:
         (("inbox", "lst"), "did you mean list?"),
         (("poll", "worker/w", "--wat", "3"), "did you mean --wait?"),
         (("send", "worker/w", "--type", "t", "--body", "1", "--priority", "hihg"), "did you mean high?"),
+        (("send", "worker/w", "--type", "t", "--boddy", "1"), "did you mean --body?"),
+        (("send", "worker/w", "--type", "t", "--body", "-Infinity"), "send null or a string"),
         (("poll",), "see: postroom poll --help"),
         (("poll", "worker/w", "worker/v"), "see: postroom poll --help"),
         (("poll", "worker/w", "--wait", "soon"), "see: postroom poll --help"),

@@ -56,6 +56,19 @@ def not_a_database(path: Path) -> None:
     path.write_bytes(b"this is no database " * 100)
 
 
+def damaged(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as conn:
+        (page,) = conn.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'message'").fetchone()
+        (size,) = conn.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * 100)
+
+
+def locked_up(path: Path) -> None:
+    path.chmod(0o400)
+
+
 def bloated(path: Path) -> None:
     with path.with_name(path.name + "-wal").open("wb") as file:
         file.truncate(doctor.WAL_WARN)
@@ -68,6 +81,8 @@ def bloated(path: Path) -> None:
         (from_the_future, "schema", "fail"),
         (foreign, "schema", "fail"),
         (not_a_database, "schema", "fail"),
+        (damaged, "pages", "fail"),
+        (locked_up, "mode", "fail"),
         (Path.unlink, "store", "fail"),
     ],
 )

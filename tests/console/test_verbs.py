@@ -277,6 +277,7 @@ def test_a_signal_ends_a_waiting_poll_with_its_own_exit_code(
     before = signal.getsignal(signal.SIGTERM)
     assert paired.run("poll", "worker/w", "--wait", "60") == code
     assert paired.err.count("\n") == 1
+    assert f"{number.name} came" in paired.err
     assert signal.getsignal(signal.SIGTERM) is before
 
 

@@ -153,7 +153,14 @@ class Cell:
         if isinstance(answer, Claimed):
             self._waiting |= len(answer.deliveries) == room or any(d.alone for d in answer.deliveries)
             self._take(answer.deliveries)
-        self.pump()
+            self.pump()
+        else:
+            self._runtime.start_soon(self._ring_later)
+
+    async def _ring_later(self) -> None:
+        """The store did not let us look: look again soon."""
+        await trio.sleep(AGAIN_SECONDS)
+        self.ring()
 
     def _take(self, deliveries: list[Delivery]) -> None:
         if not deliveries:

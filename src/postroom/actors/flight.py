@@ -122,9 +122,11 @@ class Flight:
                 self._runtime.observer(LeaseLost(self._role))
             case StoreUnavailable() | Conflict() if self.stale:
                 self.redo.append(delivery)
-            case StoreUnavailable():
+            case StoreUnavailable() if not self._runtime.ended:
                 self.air += 1
                 self._runtime.start_soon(self._launch_again, settle, delivery)
+            case StoreUnavailable():
+                pass  # the end: what was leased comes back with the session
             case PostroomError() if settle.verdict is Verdict.ACK:
                 # What the turn wants cannot be had, such as mail to a group of nobody.
                 self.launch(failure(delivery, answer), delivery)
@@ -133,6 +135,11 @@ class Flight:
 
     async def _launch_again(self, settle: Settle, delivery: Delivery) -> None:
         """The store failed. The same settlement again is safe: if it was kept, it answers so."""
-        await trio.sleep(AGAIN_SECONDS)
-        done = partial(self._outcome, settle, delivery, None)
-        self._runtime.commit.submit_nowait(settle, done)
+        try:
+            await trio.sleep(AGAIN_SECONDS)
+        except trio.Cancelled:
+            self.air -= 1
+            self._landed()
+            raise
+        self.air -= 1
+        self.launch(settle, delivery)

@@ -226,11 +226,15 @@ class Keeper:
 
     # All of them
 
+    def suspend(self) -> None:
+        """Take no more mail, and forget what was not begun: it is others' now."""
+        for cell in self.cells:
+            cell.close()
+
     async def rejoin(self) -> None:
-        """Begin anew under another session: what was held is others' now."""
+        """Go on after ``suspend``, under another session."""
         for child in list(self._children.values()):
-            if child.cell is not None and not child.failing:
-                child.cell.close()
+            if child.cell is not None and not child.failing and child.wanted:
                 await self._open(child, child.cell)
 
     async def release_paused(self) -> None:

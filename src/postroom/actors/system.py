@@ -18,7 +18,7 @@ from ..mailbox.doorbell import listen
 from ..mailbox.ids import IdMaker
 from ..store.clock import MICROS, Clock
 from ..store.commit import GroupCommit
-from ..store.errors import LostLease, StoreUnavailable
+from ..store.errors import LostLease, StoreUnavailable, UnknownInbox
 from ..store.events import Observer, ignore
 from ..store.port import Store
 from ..store.process import this_process
@@ -57,6 +57,7 @@ class System(Office):
         super().__init__(runtime, name, IdMaker(store.clock, rng))
         self._keeper = Keeper(runtime, observer)
         self._process = process
+        self._doubt = trio.Event()
 
     async def start(
         self,
@@ -111,9 +112,9 @@ class System(Office):
         return self._keeper.at_rest()
 
     async def _run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Open the session, then keep it and everything else going until cancelled."""
-        await self._open_session()
+        """Keep the session and everything else going until cancelled."""
         self.commit.on_rung = self._runtime.ring
+        self.commit.on_doubt = self._doubted
         async with trio.open_nursery() as services:
             services.start_soon(self._steadily, self._renew)
             services.start_soon(self._steadily, self._watch_pauses)
@@ -145,17 +146,32 @@ class System(Office):
         """Keep the session. A loop that hangs does not come here, and so loses its leases."""
         while True:
             try:
+                if self._doubt.is_set():
+                    await self._rejoin()
                 await self.commit.submit(RenewSession(self._runtime.session, round(SESSION_SECONDS * MICROS)))
             except LostLease:
                 await self._rejoin()
-            await trio.sleep(SESSION_SECONDS / 4)
+            with trio.move_on_after(SESSION_SECONDS / 4):
+                await self._doubt.wait()
             self._runtime.report()
 
+    def _doubted(self, _: object) -> None:
+        """A commit of unknown outcome may have leased mail to our session that nobody here knows of."""
+        self._doubt.set()
+
     async def _rejoin(self) -> None:
-        """The session has lapsed: all that was held is others' now. Begin anew under another one."""
-        self._runtime.marks.close()
-        await self._open_session()
-        await self._keeper.rejoin()
+        """Begin anew under another session: what the old one held is ready again, for anybody."""
+        self._doubt = trio.Event()
+        try:
+            self._keeper.suspend()
+            self._runtime.marks.close()
+            await self.commit.submit(CloseSession(self._runtime.session))
+            await self._open_session()
+            await self._keeper.rejoin()
+            self._questions.ring()
+        except StoreUnavailable:
+            self._doubt.set()
+            raise
 
     def _heard(self) -> None:
         """Another process has committed: see who has mail."""
@@ -183,6 +199,7 @@ class System(Office):
                 async with trio.open_nursery() as outer:
                     await outer.start(self.commit.run)
                     try:
+                        await self._open_session()
                         async with trio.open_nursery() as inner:
                             await inner.start(self._run)
                             try:
@@ -192,8 +209,10 @@ class System(Office):
                                 raised = error
                             await self._keeper.shut_down(grace)
                             inner.cancel_scope.cancel()
-                        await self._leave()
+                    except StoreUnavailable as error:
+                        raised = error
                     finally:
+                        await self._leave()
                         outer.cancel_scope.cancel()
             watch.cancel_scope.cancel()
         if raised is not None:
@@ -203,8 +222,8 @@ class System(Office):
         try:
             await self.commit.submit(Control(self._replies, Switch.END))
             await self.commit.submit(CloseSession(self._runtime.session))
-        except StoreUnavailable:
-            pass  # it was reported as a failed commit; the session lapses, or is seen to be gone
+        except (StoreUnavailable, UnknownInbox):
+            pass  # reported as a failed commit, or not quite opened; the session lapses or is seen to be gone
         self._runtime.marks.close()
 
 

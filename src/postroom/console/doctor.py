@@ -27,7 +27,11 @@ from .exits import DONE, exit_code
 OLDEST_PYTHON = (3, 11)
 WAL_WARN = 256 << 20
 FREE_WARN, FREE_FAIL = 1 << 30, 64 << 20
+PAGES_LIMIT = 256 << 20
 MIB = 1 << 20
+
+WRITABLE = "let this user read and write the file and its folder"
+RESTORE = "restore a backup: postroom restore FILE --force"
 
 
 class Finding(Struct, frozen=True):
@@ -98,12 +102,13 @@ def check_file(path: Path) -> Finding:
 def check_mode(path: Path) -> Finding:
     stat = path.stat()
     mode = stat.st_mode & 0o777
+    usable = os.access(path, os.R_OK | os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)
+    if not usable or mode & 0o600 != 0o600:
+        return Finding("fail", f"{mode:04o}, of user {stat.st_uid}: not writable here", WRITABLE)
     if stat.st_uid != os.geteuid():
         return Finding("warn", f"owned by user {stat.st_uid}", "let one user own and use the store")
     if mode & 0o077:
         return Finding("warn", f"{mode:04o}: others may read mail", f"chmod 600 {path}")
-    if mode & 0o600 != 0o600 or not os.access(path.parent, os.W_OK):
-        return Finding("fail", f"{mode:04o}: not writable here", f"chmod 600 {path}; chmod 700 {path.parent}")
     return Finding("ok", f"{mode:04o}")
 
 
@@ -115,7 +120,7 @@ def check_schema(path: Path) -> Finding:
         finally:
             conn.close()
     except apsw.Error as error:
-        return Finding("fail", f"it cannot be read: {error}", "restore a backup: postroom restore")
+        return _unreadable(error)
     if application != opening.APPLICATION_ID:
         return Finding("fail", "it is another program's database", "name another file with --store")
     if version > opening.SCHEMA_VERSION:
@@ -124,6 +129,25 @@ def check_schema(path: Path) -> Finding:
         do = "nothing: the next command brings it up to date; make a backup first"
         return Finding("warn", f"version {version} of {opening.SCHEMA_VERSION}", do)
     return Finding("ok", f"version {version}")
+
+
+def check_pages(path: Path) -> Finding:
+    if path.stat().st_size > PAGES_LIMIT:
+        return Finding("ok", "too many to read here: postroom verify --deep reads them")
+    try:
+        conn = db.connect(str(path), apsw.SQLITE_OPEN_READONLY)
+        try:
+            found = conn.pragma("quick_check", 1)
+        finally:
+            conn.close()
+    except apsw.Error as error:
+        return _unreadable(error)
+    return Finding("ok", "sound") if found == "ok" else Finding("fail", " ".join(found.split()), RESTORE)
+
+
+def _unreadable(error: apsw.Error) -> Finding:
+    denied = isinstance(error, apsw.CantOpenError | apsw.ReadOnlyError | apsw.PermissionsError)
+    return Finding("fail", f"it cannot be read: {error}", WRITABLE if denied else RESTORE)
 
 
 def check_wal(path: Path) -> Finding:
@@ -175,6 +199,7 @@ MACHINE: tuple[tuple[str, Check], ...] = (
 FILE: tuple[tuple[str, Check], ...] = (
     ("mode", check_mode),
     ("schema", check_schema),
+    ("pages", check_pages),
     ("wal", check_wal),
     ("in use by", check_users),
 )

@@ -48,6 +48,9 @@ COMMANDS: dict[str, Command] = {
 }
 
 
+SEE = "see how far it got: postroom status"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; nothing but a crash of Python gets past it."""
     shared, words, flaw = take_shared(sys.argv[1:] if argv is None else argv)
@@ -80,10 +83,10 @@ def _guarded(shared: Shared, words: Sequence[str], flaw: BadInput | None, out: T
         _tell(shared, out, "system", "the operating system refused", str(error), "")
         return exits.FAILED
     except KeyboardInterrupt:
-        _tell(shared, out, "interrupted", "interrupted", "", "")
+        _tell(shared, out, "interrupted", "interrupted", "SIGINT came before it was done", SEE)
         return exits.INTERRUPTED
     except exits.Terminated:
-        _tell(shared, out, "terminated", "terminated", "", "")
+        _tell(shared, out, "terminated", "terminated", "SIGTERM came before it was done", SEE)
         return exits.TERMINATED
     except Exception as error:  # noqa: BLE001  the last line of defence: people get one line
         why = f"{type(error).__name__}: {error}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from typing import Any, NoReturn
 
 from msgspec import Struct
@@ -55,6 +57,8 @@ class Parser(argparse.ArgumentParser):
         options.setdefault("epilog", SHARED_HELP)
         options.setdefault("formatter_class", Formatter)
         super().__init__(**options)
+        # A value, not an option: -1e5 is JSON too, and -Infinity is refused better by who reads JSON.
+        self._negative_number_matcher = re.compile(r"-(\.?\d|Infinity$)")
 
     def error(self, message: str) -> NoReturn:
         """Turn argparse's words into what, why and what to do."""
@@ -66,7 +70,14 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]  # the overloads differ only in the namespace's type
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
-        """Parse, and refuse what is left over here, where the known options are at hand."""
+        """Parse, and refuse what is left over here, where the known options are at hand.
+
+        An unknown option comes first: a misspelled ``--body`` is no missing ``--body``.
+        """
+        if self._subparsers is None:
+            for word in takewhile(lambda word: word != "--", args or ()):
+                if word.startswith("--") and word.partition("=")[0] not in self._option_string_actions:
+                    self._refuse(word)
         parsed, left = super().parse_known_args(args, namespace)
         if left:
             self._refuse(left[0])

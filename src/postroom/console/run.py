@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from argparse import Namespace
 from contextlib import ExitStack
@@ -240,7 +241,8 @@ def _finish(args: Namespace, out: TextIO, report: Report, job: Job) -> int:
     else:
         from .runview import summary
 
-        summary(out, report, job.log_folder)
+        again = shlex.join(["postroom", "run", args.file, "--resume", "--store", job.store.url])
+        summary(out, report, job.log_folder, again)
     if report.status == "done":
         return exits.DONE
     if report.status == "failed":

@@ -155,12 +155,12 @@ def _live(out: TextIO) -> Generator[View]:
         yield table
 
 
-def summary(out: TextIO, report: Report, logs: Path) -> None:
-    """Write how it ended, with what to look at and what to do next."""
+def summary(out: TextIO, report: Report, logs: Path, again: str) -> None:
+    """Write how it ended, with what to look at and, in ``again``, the command that goes on."""
     rows = [
         (row.id, row.status, row.attempts, f"{row.seconds:.2f}", row.reason or None) for row in report.tasks
     ]
     render.table(out, ("task", "status", "attempts", "seconds", "reason"), rows)
     render.lines(out, [f"run {report.run} of {report.convoy}: {report.status.value}; output in {logs}"])
     if report.status == "interrupted":
-        render.lines(out, ["go on with: --resume"])
+        render.lines(out, [f"go on with: {again}"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ..mailbox.views import inbox_view, session_view, verification_view
 from ..store.clock import MICROS
+from ..store.errors import BadInput, Conflict
 from . import render
 from .desks import opened_store
 from .exits import DONE, FAILED
@@ -26,7 +27,8 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
     verify = subparsers.add_parser(
         "verify",
         help="prove that every accepted message is in exactly one state",
-        description="Exit code 1 if a message is unaccounted for or the file is damaged.",
+        description="Exit code 1 if a message is unaccounted for or a fault is found, 5 if the file is"
+        " too damaged to be read.",
     )
     verify.add_argument("--deep", action="store_true", help="check every page of the file too")
     verify.set_defaults(command=verify_store)
@@ -85,8 +87,11 @@ def show_status(args: Namespace, out: TextIO) -> int:
     if document["sessions"]:
         render.table(
             out,
-            ("session", "kind", "live", "lease"),
-            [(s["name"], s["kind"], s["live"], render.age(s["lease_seconds"])) for s in document["sessions"]],
+            ("session", "name", "kind", "live", "lease"),
+            [
+                (s["id"], s["name"], s["kind"], s["live"], render.age(s["lease_seconds"]))
+                for s in document["sessions"]
+            ],
         )
     if document["activations"]:
         render.table(
@@ -115,15 +120,32 @@ def verify_store(args: Namespace, out: TextIO) -> int:
 
 def back_up(args: Namespace, out: TextIO) -> int:
     """Write a consistent copy; it is complete when this returns."""
+    path = Path(args.to)
     with opened_store(args) as store:
-        store.backup(args.to)
+        _create(path)
+        try:
+            store.backup(args.to)
+        except BaseException:
+            path.unlink()
+            raise
         url = store.url
-    size = Path(args.to).stat().st_size
+    size = path.stat().st_size
     if args.json:
         render.emit(out, {"store": url, "backup": args.to, "bytes": size})
     else:
         render.lines(out, [f"{args.to}: {size} bytes"])
     return DONE
+
+
+def _create(path: Path) -> None:
+    """Make an empty file that only its owner may read, for it will hold mail."""
+    try:
+        path.touch(0o600, exist_ok=False)
+    except FileExistsError as error:
+        raise Conflict(f"{path} exists", "a backup replaces nothing", "name a new file") from error
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise BadInput(f"cannot create {path}", why, "name a new file elsewhere") from error
 
 
 def restore_backup(args: Namespace, out: TextIO) -> int:

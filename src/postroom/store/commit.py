@@ -87,6 +87,7 @@ class GroupCommit:
         self._closed: StoreUnavailable | None = None
         self._suspect = False
         self.on_rung: Callable[[set[str]], None] = ignore
+        self.on_doubt: Callable[[object], None] = ignore
 
     # Callers
 
@@ -251,6 +252,8 @@ class GroupCommit:
                 answers = await self._transact(batch)
             except StoreUnavailable as error:
                 self._observer(CommitFailed(error.code))
+                if isinstance(error, OutcomeUnknown):
+                    self.on_doubt(error)
                 answers = [error] * len(batch)
         for entry, answer in zip(batch, answers, strict=True):
             entry.answer(answer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..errors import PostroomError
+from ..errors import LostLease, PostroomError
 from ..records import Claim, Claimed, Delivery
 from . import timekeeping
 from .inboxes import Inbox
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 def claim(tx: Tx, op: Claim, gone: Gone) -> Claimed | PostroomError:
     """Lease up to ``limit`` messages from the inboxes, in the order they are named."""
+    if op.session and not tx.lives(op.session):
+        return LostLease(f"session {op.session} has ended", "it can hold no leases", "open a new one")
     inboxes: list[Inbox] = []
     for address in dict.fromkeys(op.inboxes):
         inbox = known(tx, address)

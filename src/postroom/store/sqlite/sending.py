@@ -120,7 +120,7 @@ def _place(tx: Tx, send: Send, row: Row, rooms: Rooms) -> PostroomError | None:
         row.state = State.DELAYED
     elif inbox.has_paused_keys and tx.row("key_paused", inbox.id, message.correlation_id):
         row.state = State.HELD
-    elif send.hand_to and _may_hand_over(tx, inbox):
+    elif send.hand_to and tx.lives(send.hand_to) and _may_hand_over(tx, inbox):
         row.state, row.session = State.LEASED, send.hand_to
     else:
         tx.ring(inbox)

@@ -35,6 +35,7 @@ class Tx:
     """One open transaction on one connection, at one instant."""
 
     __slots__ = (
+        "_lives",
         "boot",
         "bounced",
         "conn",
@@ -58,6 +59,7 @@ class Tx:
         self.wall, self.boot = now
         self.rng = rng
         self.policy = policy
+        self._lives: dict[int, bool] = {}
         self.tally: dict[int, list[int]] = {}
         self.rung: set[str] = set()
         self.bounced: list[tuple[int, str]] = []
@@ -109,6 +111,13 @@ class Tx:
             row.depth = int(self.row("depth", inbox)[0])
         counts = self.tally.get(inbox)
         return row.depth if counts is None else row.depth + _growth(counts)
+
+    def lives(self, session: int) -> bool:
+        """Whether a session may hold leases: only one that has not ended."""
+        if session not in self._lives:
+            row = self.row("session_get", session)
+            self._lives[session] = row is not None and bool(row[5])
+        return self._lives[session]
 
     def note(
         self,

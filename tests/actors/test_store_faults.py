@@ -1,0 +1,408 @@
+"""Storage that fails under actors that run: nothing is lost, and nothing happens twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+import trio
+from faulty import Failure, FaultyStore, having, leasing, sending, settling
+from trio.testing import MockClock
+from troupe import Adder, Echo, Job, making, state_of, verified
+
+from postroom import Actor, System, handles
+from postroom.mailbox.ids import id_text
+from postroom.store.errors import OutcomeUnknown, StoreUnavailable
+from postroom.store.events import CommitFailed
+from postroom.store.records import (
+    Accepted,
+    Activate,
+    Deactivate,
+    OpenSession,
+    Register,
+    RenewSession,
+    Send,
+    Settle,
+)
+from postroom.testing import memory_store, open_testing_postroom, settled
+
+all_failures = pytest.mark.parametrize("failure", list(Failure), ids=lambda failure: failure.name.lower())
+SOON = 30.0
+"""Virtual seconds within which everything goes on after a failure: half of a session."""
+
+
+class Clerk(Adder):
+    """Adds up, and does with each job whatever else a turn can do."""
+
+    @handles(Job)
+    async def add(self, job: Job) -> None:
+        await trio.lowlevel.checkpoint()
+        self.state.total += job.n
+        self.state.seen.append(job.n)
+        self.records.put("done", str(job.n), job.n)
+        self.send("sink/main", job)
+
+
+class Sink(Actor):
+    """Takes jobs and says nothing."""
+
+    @handles(Job)
+    async def take(self, job: Job) -> None:
+        pass
+
+
+class Passing(Actor):
+    """Without a state: a record and an output for each job."""
+
+    @handles(Job)
+    async def go(self, job: Job) -> None:
+        self.records.put("done", str(job.n), job.n)
+        self.send("sink/main", job)
+
+
+def once_each(office: System, address: str, n: int) -> None:
+    """Each of the jobs 0 to n - 1 has had its effects, and none had them twice."""
+    written = {record.key: record.version for record in office.store.records(address, "done")}
+    assert written == {str(job): 1 for job in range(n)}
+    for inbox in (address, "sink/main"):
+        (counts,) = office.store.counts(inbox)
+        assert (counts.accepted, counts.done) == (n, n), inbox
+    verified(office)
+
+
+async def queued(office: System, to: str, jobs: int) -> list[str]:
+    """Jobs for one actor that all wait before the first of them is begun."""
+    await office.pause(to)
+    ids = [id_text(office.ids.new()) for _ in range(jobs)]
+    for n, id in enumerate(ids):
+        await office.send(to, Job(n), id=id)
+    await office.resume(to)
+    return ids
+
+
+@all_failures
+async def test_a_turn_without_state_happens_once_though_its_commit_fails(
+    autojump_clock: MockClock, failure: Failure
+) -> None:
+    store = FaultyStore()
+    async with open_testing_postroom(store=store) as office:
+        await office.start("sink/main", Sink)
+        await office.start("passing/main", Passing)
+        plan = store.plan(failure, having(Settle))
+        await office.send("passing/main", Job(0))
+        await settled(office, timeout=SOON)
+        assert plan.times == 0
+        once_each(office, "passing/main", 1)
+
+
+@all_failures
+async def test_a_turn_with_state_happens_once_though_its_commit_fails(
+    autojump_clock: MockClock, failure: Failure
+) -> None:
+    store = FaultyStore()
+    async with open_testing_postroom(store=store) as office:
+        await office.start("sink/main", Sink)
+        await office.start("clerk/main", Clerk)
+        plan = store.plan(failure, having(Settle))
+        await office.send("clerk/main", Job(0))
+        await settled(office, timeout=SOON)
+        assert plan.times == 0
+        assert state_of(office, "clerk/main").seen == [0]
+        once_each(office, "clerk/main", 1)
+
+
+@all_failures
+@pytest.mark.parametrize("which", [0, 1, 20, 21, 39])
+async def test_chained_turns_happen_once_and_in_order_though_a_commit_in_the_middle_fails(
+    autojump_clock: MockClock, failure: Failure, which: int
+) -> None:
+    store = FaultyStore()
+    async with open_testing_postroom(store=store) as office:
+        await office.start("sink/main", Sink)
+        await office.start("clerk/main", Clerk)
+        ids = await queued(office, "clerk/main", 40)
+        plan = store.plan(failure, settling(ids[which]))
+        await settled(office, timeout=SOON)
+        assert plan.times == 0
+        assert state_of(office, "clerk/main").seen == list(range(40))
+        once_each(office, "clerk/main", 40)
+
+
+async def test_turns_after_one_whose_commit_fails_are_dropped_and_run_anew(autojump_clock: MockClock) -> None:
+    ran: list[int] = []
+
+    class Watched(Clerk):
+        @handles(Job)
+        async def add(self, job: Job) -> None:
+            ran.append(job.n)
+            assert self.state.seen == list(range(job.n)), "a turn runs on the turns before it"
+            await super().add(job)
+
+    store = FaultyStore(commit_delay=0.01)
+    async with open_testing_postroom(store=store) as office:
+        await office.start("sink/main", Sink)
+        await office.start("watched/main", Watched)
+        ids = await queued(office, "watched/main", 60)
+        store.plan(Failure.LOST, settling(ids[30]))
+        await settled(office, timeout=SOON)
+        once_each(office, "watched/main", 60)
+    times = Counter(ran)
+    again = [n for n in range(60) if times[n] == 2]
+    assert 30 in again
+    assert len(again) > 1, "turns had run ahead of the commit that failed"
+    assert [later - earlier for earlier, later in pairwise(again)] == [1] * (len(again) - 1)
+    assert max(times.values()) == 2
+
+
+@all_failures
+async def test_many_commits_that_fail_cost_no_attempts(autojump_clock: MockClock, failure: Failure) -> None:
+    store = FaultyStore()
+    failed: list[str] = []
+
+    def observe(event: object) -> None:
+        if isinstance(event, CommitFailed):
+            failed.append(event.error)
+
+    async with open_testing_postroom(store=store, observer=observe) as office:
+        await office.start("sink/main", Sink)
+        await office.start("clerk/main", Clerk)
+        ids = await queued(office, "clerk/main", 10)
+        store.plan(failure, settling(ids[4]), times=7)
+        await settled(office, timeout=SOON)
+        once_each(office, "clerk/main", 10)
+        assert {office.show(id).attempts for id in ids} == {1}
+    assert failed == ["store_unavailable" if failure is Failure.REFUSED else "outcome_unknown"] * len(failed)
+    assert failed
+
+
+@all_failures
+async def test_a_handler_that_raised_is_tried_again_once_though_that_commit_fails(
+    autojump_clock: MockClock, failure: Failure
+) -> None:
+    store = FaultyStore()
+    tries: list[int] = []
+
+    async def stumble(_: Actor, job: Job) -> None:
+        tries.append(job.n)
+        if len(tries) == 1:
+            raise ValueError
+
+    async with open_testing_postroom(store=store) as office:
+        await office.start("made/main", making(stumble))
+        plan = store.plan(failure, having(Settle))
+        sent = await office.send("made/main", Job(5))
+        while office.show(sent).state != "done":
+            await trio.sleep(0.1)
+        assert plan.times == 0
+        assert (tries, office.show(sent).attempts) == ([5, 5], 2)
+
+
+@all_failures
+async def test_mail_is_claimed_though_a_claim_fails(autojump_clock: MockClock, failure: Failure) -> None:
+    store = FaultyStore()
+    async with open_testing_postroom(store=store) as office:
+        await office.start("echo/main", Echo)
+        await settled(office)
+        plan = store.plan(failure, leasing("echo/main"))
+        answers = await office.send_many("echo/main", [Job(n) for n in range(5)])
+        assert all(isinstance(answer, Accepted) for answer in answers)
+        await settled(office, timeout=SOON)
+        assert plan.times == 0
+        assert office.store.counts("echo/main")[0].done == 5
+
+
+@all_failures
+async def test_a_send_whose_commit_fails_says_so_and_may_be_repeated(
+    autojump_clock: MockClock, failure: Failure
+) -> None:
+    store = FaultyStore()
+    async with open_testing_postroom(store=store) as office:
+        await office.start("adder/main", Adder)
+        id = id_text(office.ids.new())
+        store.plan(failure, sending("adder/main"))
+        expected = StoreUnavailable if failure is Failure.REFUSED else OutcomeUnknown
+        with pytest.raises(expected) as caught:
+            await office.send("adder/main", Job(3), id=id)
+        assert type(caught.value) is expected
+        assert await office.send("adder/main", Job(3), id=id) == id
+        await settled(office, timeout=SOON)
+        assert state_of(office, "adder/main").seen == [3]
+        assert office.show(id).state == "done"
+
+
+async def test_a_send_of_unknown_outcome_is_handled_though_nobody_repeats_it(
+    autojump_clock: MockClock,
+) -> None:
+    store = FaultyStore()
+    async with open_testing_postroom(store=store) as office:
+        await office.start("adder/main", Adder)
+        store.plan(Failure.KEPT, having(Send))
+        with pytest.raises(OutcomeUnknown):
+            await office.send("adder/main", Job(3))
+        await settled(office, timeout=SOON)
+        assert state_of(office, "adder/main").seen == [3]
+
+
+@all_failures
+async def test_a_question_may_be_repeated_when_its_commit_failed(
+    autojump_clock: MockClock, failure: Failure
+) -> None:
+    store = FaultyStore()
+    async with open_testing_postroom(store=store) as office:
+        await office.start("echo/main", Echo)
+        id = id_text(office.ids.new())
+        store.plan(failure, sending("echo/main"))
+        with pytest.raises(StoreUnavailable):
+            await office.ask("echo/main", Job(3), timeout=5, id=id)
+        assert await office.ask("echo/main", Job(3), timeout=5, id=id) == {"n": 3}
+
+
+@all_failures
+async def test_an_answer_comes_though_the_commit_of_its_turn_fails(
+    autojump_clock: MockClock, failure: Failure
+) -> None:
+    store = FaultyStore()
+    async with open_testing_postroom(store=store) as office:
+        await office.start("echo/main", Echo)
+        store.plan(failure, having(Settle))
+        assert await office.ask("echo/main", Job(3), timeout=10) == {"n": 3}
+
+
+async def test_a_failed_renewal_is_repeated_before_the_session_lapses(autojump_clock: MockClock) -> None:
+    store = FaultyStore()
+    async with open_testing_postroom(store=store) as office:
+        await office.start("adder/main", Adder)
+        (before,) = store.sessions()
+        plan = store.plan(Failure.REFUSED, having(RenewSession), times=20)
+        await trio.sleep(90)
+        assert plan.times == 0
+        assert [session.id for session in store.sessions() if session.live] == [before.id]
+
+
+@pytest.mark.parametrize("beginning", [0.0, 5.0, 14.0, 14.9, 29.5])
+async def test_a_store_that_is_away_for_a_while_does_not_end_the_system(
+    autojump_clock: MockClock, beginning: float
+) -> None:
+    store = FaultyStore()
+    async with open_testing_postroom(store=store) as office:
+        await office.start("sink/main", Sink)
+        await office.start("clerk/main", Clerk)
+        await trio.sleep(beginning)
+        store.go_away(3)
+        with pytest.raises(StoreUnavailable):
+            await office.send("clerk/main", Job(0))
+        await trio.sleep(20)
+        assert store.failures
+        await office.send("clerk/main", Job(0))
+        await settled(office, timeout=SOON)
+        once_each(office, "clerk/main", 1)
+        assert len(store.sessions()) == 1
+
+
+async def test_turns_that_end_while_the_store_is_away_are_kept_when_it_is_back(
+    autojump_clock: MockClock,
+) -> None:
+    class Slow(Clerk):
+        @handles(Job)
+        async def add(self, job: Job) -> None:
+            await trio.sleep(0.5)
+            await super().add(job)
+
+    store = FaultyStore()
+    async with open_testing_postroom(store=store) as office:
+        await office.start("sink/main", Sink)
+        await office.start("slow/main", Slow)
+        await office.start("passing/main", Passing)
+        await queued(office, "slow/main", 6)
+        await trio.sleep(1.2)
+        store.go_away(3)
+        await trio.sleep(4)
+        await settled(office, timeout=SOON)
+        assert store.failures
+        assert state_of(office, "slow/main").seen == list(range(6))
+        once_each(office, "slow/main", 6)
+
+
+@pytest.mark.parametrize("operation", [OpenSession, Register])
+async def test_a_system_that_cannot_be_opened_says_so_and_can_be_opened_later(
+    autojump_clock: MockClock, operation: type[OpenSession] | type[Register]
+) -> None:
+    store = FaultyStore()
+    store.plan(Failure.REFUSED, having(operation))
+    with pytest.raises(StoreUnavailable):
+        async with open_testing_postroom(store=store):
+            pass
+    async with open_testing_postroom(store=store) as office:
+        await office.start("echo/main", Echo)
+
+
+async def test_an_actor_that_cannot_be_registered_is_not_started_and_may_be_later(
+    autojump_clock: MockClock,
+) -> None:
+    store = FaultyStore()
+    async with open_testing_postroom(store=store) as office:
+        store.plan(Failure.REFUSED, having(Register))
+        with pytest.raises(StoreUnavailable):
+            await office.start("adder/main", Adder)
+        await office.start("adder/main", Adder)
+        await office.send("adder/main", Job(1))
+        await settled(office, timeout=SOON)
+        assert state_of(office, "adder/main").total == 1
+
+
+@all_failures
+async def test_an_actor_is_activated_when_the_store_is_back(
+    autojump_clock: MockClock, failure: Failure
+) -> None:
+    store = FaultyStore()
+    async with open_testing_postroom(store=store) as office:
+        await trio.sleep(1)
+        store.plan(failure, having(Activate), times=6)
+        await office.start("adder/main", Adder)
+        await office.send("adder/main", Job(1))
+        await trio.sleep(5)
+        await settled(office, timeout=SOON)
+        assert state_of(office, "adder/main").total == 1
+
+
+@all_failures
+async def test_an_actor_that_stops_is_free_though_that_commit_fails(
+    autojump_clock: MockClock, failure: Failure
+) -> None:
+    store = FaultyStore()
+    async with open_testing_postroom(store=store) as office:
+        await office.start("adder/main", Adder)
+        plan = store.plan(failure, having(Deactivate), times=3)
+        await office.stop("adder/main")
+        assert plan.times < 3
+        assert "adder/main" not in {term.name for term in store.activations() if term.session}
+
+
+@pytest.mark.parametrize("kind", [Adder, Passing])
+async def test_a_system_whose_store_is_gone_for_good_can_still_be_left(
+    autojump_clock: MockClock, kind: type[Actor]
+) -> None:
+    store = memory_store()
+    handle = FaultyStore(store)
+    with trio.fail_after(60):
+        async with open_testing_postroom(store=handle) as office:
+            await office.start("sink/main", Sink)
+            await office.start("it/main", kind)
+            await office.send("it/main", Job(1))
+            handle.go_away(10_000)
+    assert store.verify(deep=True).ok
+
+
+async def test_a_turn_that_ends_after_its_store_is_gone_for_good_holds_nobody_up(
+    autojump_clock: MockClock,
+) -> None:
+    async def slow(_: Actor, job: Job) -> None:
+        await trio.sleep(job.n)
+
+    store = FaultyStore()
+    with trio.fail_after(60):
+        async with open_testing_postroom(store=store) as office:
+            await office.start("slow/main", making(slow))
+            await office.send("slow/main", Job(2))
+            store.go_away(10_000)
