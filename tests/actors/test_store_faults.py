@@ -9,23 +9,14 @@ import pytest
 import trio
 from faulty import Failure, FaultyStore, having, leasing, sending, settling
 from trio.testing import MockClock
-from troupe import Adder, Echo, Job, making, state_of, verified
+from troupe import Adder, Echo, Job, final, making, state_of, verified
 
 from postroom import Actor, System, handles
 from postroom.mailbox.ids import id_text
+from postroom.store import records as r
 from postroom.store.errors import OutcomeUnknown, StoreUnavailable
 from postroom.store.events import CommitFailed
-from postroom.store.records import (
-    Accepted,
-    Activate,
-    Deactivate,
-    OpenSession,
-    Register,
-    RenewSession,
-    Send,
-    Settle,
-)
-from postroom.testing import memory_store, open_testing_postroom, settled
+from postroom.testing import open_testing_postroom, settled
 
 all_failures = pytest.mark.parametrize("failure", list(Failure), ids=lambda failure: failure.name.lower())
 SOON = 30.0
@@ -89,7 +80,7 @@ async def test_a_turn_without_state_happens_once_though_its_commit_fails(
     async with open_testing_postroom(store=store) as office:
         await office.start("sink/main", Sink)
         await office.start("passing/main", Passing)
-        plan = store.plan(failure, having(Settle))
+        plan = store.plan(failure, having(r.Settle))
         await office.send("passing/main", Job(0))
         await settled(office, timeout=SOON)
         assert plan.times == 0
@@ -104,7 +95,7 @@ async def test_a_turn_with_state_happens_once_though_its_commit_fails(
     async with open_testing_postroom(store=store) as office:
         await office.start("sink/main", Sink)
         await office.start("clerk/main", Clerk)
-        plan = store.plan(failure, having(Settle))
+        plan = store.plan(failure, having(r.Settle))
         await office.send("clerk/main", Job(0))
         await settled(office, timeout=SOON)
         assert plan.times == 0
@@ -172,8 +163,7 @@ async def test_many_commits_that_fail_cost_no_attempts(autojump_clock: MockClock
         await settled(office, timeout=SOON)
         once_each(office, "clerk/main", 10)
         assert {office.show(id).attempts for id in ids} == {1}
-    assert failed == ["store_unavailable" if failure is Failure.REFUSED else "outcome_unknown"] * len(failed)
-    assert failed
+    assert set(failed) == {"store_unavailable" if failure is Failure.REFUSED else "outcome_unknown"}
 
 
 @all_failures
@@ -190,12 +180,12 @@ async def test_a_handler_that_raised_is_tried_again_once_though_that_commit_fail
 
     async with open_testing_postroom(store=store) as office:
         await office.start("made/main", making(stumble))
-        plan = store.plan(failure, having(Settle))
+        plan = store.plan(failure, having(r.Settle))
         sent = await office.send("made/main", Job(5))
-        while office.show(sent).state != "done":
-            await trio.sleep(0.1)
+        assert (await final(office, sent)).state == "done"
         assert plan.times == 0
-        assert (tries, office.show(sent).attempts) == ([5, 5], 2)
+        charged = 1 if failure is Failure.LOST else 2  # a session in doubt gives all attempts back
+        assert (tries, office.show(sent).attempts) == ([5, 5], charged)
 
 
 @all_failures
@@ -206,7 +196,7 @@ async def test_mail_is_claimed_though_a_claim_fails(autojump_clock: MockClock, f
         await settled(office)
         plan = store.plan(failure, leasing("echo/main"))
         answers = await office.send_many("echo/main", [Job(n) for n in range(5)])
-        assert all(isinstance(answer, Accepted) for answer in answers)
+        assert all(isinstance(answer, r.Accepted) for answer in answers)
         await settled(office, timeout=SOON)
         assert plan.times == 0
         assert office.store.counts("echo/main")[0].done == 5
@@ -219,8 +209,8 @@ async def test_a_send_whose_commit_fails_says_so_and_may_be_repeated(
     store = FaultyStore()
     async with open_testing_postroom(store=store) as office:
         await office.start("adder/main", Adder)
-        id = id_text(office.ids.new())
         store.plan(failure, sending("adder/main"))
+        id = id_text(office.ids.new())
         expected = StoreUnavailable if failure is Failure.REFUSED else OutcomeUnknown
         with pytest.raises(expected) as caught:
             await office.send("adder/main", Job(3), id=id)
@@ -237,7 +227,7 @@ async def test_a_send_of_unknown_outcome_is_handled_though_nobody_repeats_it(
     store = FaultyStore()
     async with open_testing_postroom(store=store) as office:
         await office.start("adder/main", Adder)
-        store.plan(Failure.KEPT, having(Send))
+        store.plan(Failure.KEPT, having(r.Send))
         with pytest.raises(OutcomeUnknown):
             await office.send("adder/main", Job(3))
         await settled(office, timeout=SOON)
@@ -265,7 +255,7 @@ async def test_an_answer_comes_though_the_commit_of_its_turn_fails(
     store = FaultyStore()
     async with open_testing_postroom(store=store) as office:
         await office.start("echo/main", Echo)
-        store.plan(failure, having(Settle))
+        store.plan(failure, having(r.Settle))
         assert await office.ask("echo/main", Job(3), timeout=10) == {"n": 3}
 
 
@@ -274,7 +264,7 @@ async def test_a_failed_renewal_is_repeated_before_the_session_lapses(autojump_c
     async with open_testing_postroom(store=store) as office:
         await office.start("adder/main", Adder)
         (before,) = store.sessions()
-        plan = store.plan(Failure.REFUSED, having(RenewSession), times=20)
+        plan = store.plan(Failure.REFUSED, having(r.RenewSession), times=20)
         await trio.sleep(90)
         assert plan.times == 0
         assert [session.id for session in store.sessions() if session.live] == [before.id]
@@ -324,9 +314,9 @@ async def test_turns_that_end_while_the_store_is_away_are_kept_when_it_is_back(
         once_each(office, "slow/main", 6)
 
 
-@pytest.mark.parametrize("operation", [OpenSession, Register])
+@pytest.mark.parametrize("operation", [r.OpenSession, r.Register])
 async def test_a_system_that_cannot_be_opened_says_so_and_can_be_opened_later(
-    autojump_clock: MockClock, operation: type[OpenSession] | type[Register]
+    autojump_clock: MockClock, operation: type[r.OpenSession] | type[r.Register]
 ) -> None:
     store = FaultyStore()
     store.plan(Failure.REFUSED, having(operation))
@@ -342,7 +332,7 @@ async def test_an_actor_that_cannot_be_registered_is_not_started_and_may_be_late
 ) -> None:
     store = FaultyStore()
     async with open_testing_postroom(store=store) as office:
-        store.plan(Failure.REFUSED, having(Register))
+        store.plan(Failure.REFUSED, having(r.Register))
         with pytest.raises(StoreUnavailable):
             await office.start("adder/main", Adder)
         await office.start("adder/main", Adder)
@@ -358,7 +348,7 @@ async def test_an_actor_is_activated_when_the_store_is_back(
     store = FaultyStore()
     async with open_testing_postroom(store=store) as office:
         await trio.sleep(1)
-        store.plan(failure, having(Activate), times=6)
+        store.plan(failure, having(r.Activate), times=6)
         await office.start("adder/main", Adder)
         await office.send("adder/main", Job(1))
         await trio.sleep(5)
@@ -373,7 +363,7 @@ async def test_an_actor_that_stops_is_free_though_that_commit_fails(
     store = FaultyStore()
     async with open_testing_postroom(store=store) as office:
         await office.start("adder/main", Adder)
-        plan = store.plan(failure, having(Deactivate), times=3)
+        plan = store.plan(failure, having(r.Deactivate), times=3)
         await office.stop("adder/main")
         assert plan.times < 3
         assert "adder/main" not in {term.name for term in store.activations() if term.session}
@@ -383,15 +373,12 @@ async def test_an_actor_that_stops_is_free_though_that_commit_fails(
 async def test_a_system_whose_store_is_gone_for_good_can_still_be_left(
     autojump_clock: MockClock, kind: type[Actor]
 ) -> None:
-    store = memory_store()
-    handle = FaultyStore(store)
+    store = FaultyStore()
     with trio.fail_after(60):
-        async with open_testing_postroom(store=handle) as office:
-            await office.start("sink/main", Sink)
+        async with open_testing_postroom(store=store) as office:
             await office.start("it/main", kind)
             await office.send("it/main", Job(1))
-            handle.go_away(10_000)
-    assert store.verify(deep=True).ok
+            store.go_away(10_000)
 
 
 async def test_a_turn_that_ends_after_its_store_is_gone_for_good_holds_nobody_up(

@@ -16,38 +16,6 @@ from postroom.mailbox.ids import parse_id
 from postroom.testing import open_testing_postroom, settled
 
 
-async def test_a_reply_goes_to_who_asked_and_carries_the_question_s_id(autojump_clock: MockClock) -> None:
-    class Asker(Actor):
-        heard: tuple[str | None, int] = (None, 0)
-
-        @handles(Answer)
-        async def hear(self, answer: Answer) -> None:
-            Asker.heard = (self.message.correlation_id, answer.n)
-
-    async with open_testing_postroom() as office:
-        await office.start("echo/main", Echo)
-        await office.start("asker/main", Asker)
-        sent = await office.send("echo/main", Job(7), reply_to="asker/main")
-        await settled(office)
-    assert Asker.heard == (sent, 7)
-
-
-async def test_a_reply_keeps_the_correlation_of_its_question(autojump_clock: MockClock) -> None:
-    class Asker(Actor):
-        correlation: str | None = None
-
-        @handles(Answer)
-        async def hear(self, answer: Answer) -> None:
-            Asker.correlation = self.message.correlation_id
-
-    async with open_testing_postroom() as office:
-        await office.start("echo/main", Echo)
-        await office.start("asker/main", Asker)
-        await office.send("echo/main", Job(7), reply_to="asker/main", correlation="order-1")
-        await settled(office)
-    assert Asker.correlation == "order-1"
-
-
 async def test_outputs_and_state_and_acknowledgement_commit_together(autojump_clock: MockClock) -> None:
     class Sender(Adder):
         @handles(Job)
@@ -403,43 +371,6 @@ async def test_the_ids_of_outputs_derive_from_the_message(autojump_clock: MockCl
         assert [office.show(id).state for id in Sender.ids] == ["done", "done"]
     assert len(set(Sender.ids)) == 2
     assert {parse_id(id)[6] >> 4 for id in Sender.ids} == {8}
-
-
-async def test_a_timer_comes_when_it_is_due(autojump_clock: MockClock) -> None:
-    came: list[float] = []
-
-    class Timed(Actor):
-        @handles(Job)
-        async def work(self, job: Job) -> None:
-            came.append(trio.current_time())
-            if job.n:
-                self.after(30, Job(job.n - 1))
-
-    async with open_testing_postroom() as office:
-        await office.start("timed/main", Timed)
-        await office.send("timed/main", Job(2))
-        await trio.sleep(100)
-        assert [later - earlier for earlier, later in pairwise(came)] == pytest.approx([30, 30], abs=0.05)
-
-
-async def test_a_timer_that_is_cancelled_does_not_come(autojump_clock: MockClock) -> None:
-    class Timed(Actor):
-        timer = ""
-        came = 0
-
-        @handles(Job)
-        async def work(self, job: Job) -> None:
-            Timed.came += 1
-            Timed.timer = self.after(30, job)
-
-    async with open_testing_postroom() as office:
-        await office.start("timed/main", Timed)
-        await office.send("timed/main", Job())
-        await settled(office)
-        await office.cancel(Timed.timer)
-        await trio.sleep(100)
-        assert office.show(Timed.timer).state == "cancelled"
-    assert Timed.came == 1
 
 
 async def test_outside_a_turn_an_actor_can_do_nothing(autojump_clock: MockClock) -> None:

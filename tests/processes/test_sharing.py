@@ -27,7 +27,7 @@ ACKS = 500
 def test_acks_stay_quick_while_another_process_commits_at_full_rate(
     store: FileStore, start: Start, role: str
 ) -> None:
-    send_jobs(store, range(1, 4001))
+    send_jobs(store, range(1, 20_001))
     send_jobs(store, range(1_000_001, 1_000_001 + ACKS), to=PULL)
     other = start(role, "--start", "100001")
     other.expect("first" if role == "node" else "sent")

@@ -11,7 +11,10 @@ CLOCK_READERS: dict[str, str] = {
     "src/postroom/store/clock.py": "the one place that asks the operating system for the time",
     "src/postroom/bench/limit.py": "the raw baseline, which has no clock of ours in it",
 }
-SLEEPERS: dict[str, str] = {}
+SLEEPERS = {
+    f"tests/support/{name}.py": "its actors and its waiting are for tests on virtual time"
+    for name in ("handled", "logbook", "troupe")
+}
 """Test modules that may really sleep, with the reason."""
 
 EXECUTES = frozenset({"execute", "executemany", "executescript"})
@@ -49,14 +52,20 @@ def test_every_reader_of_the_clock_still_reads_it(source: dict[Path, ast.Module]
 
 
 def _virtual_time_lines(tree: ast.Module) -> set[int]:
-    """Lines of tests that name the virtual clock: there, sleeping takes no time."""
-    return {
-        line
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and any(arg.arg == "autojump_clock" for arg in (*node.args.args, *node.args.kwonlyargs))
-        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
-    }
+    """Lines of tests that name the virtual clock: there, sleeping takes no time.
+
+    Where every asynchronous test of a module names it, that goes for all that the module defines.
+    """
+    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    virtual = [
+        f
+        for f in functions
+        if "autojump_clock" in {a.arg for a in ast.walk(f.args) if isinstance(a, ast.arg)}
+    ]
+    awaiting = [f for f in functions if isinstance(f, ast.AsyncFunctionDef) and f.name.startswith("test_")]
+    if awaiting and all(f in virtual for f in awaiting):
+        virtual = functions
+    return {line for f in virtual for line in range(f.lineno, (f.end_lineno or f.lineno) + 1)}
 
 
 def _real_sleeps(tree: ast.Module) -> Iterator[ast.Call]:

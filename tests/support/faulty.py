@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
+
 import attrs
 
 from postroom.mailbox.ids import parse_id
@@ -36,7 +37,9 @@ class Plan:
 class FaultyStore(MemoryStore):
     """Fails by plan: transactions that are meant, or everything for a while."""
 
-    def __init__(self, store: MemoryStore | None = None, *, seed: int = 0, commit_delay: float = 0.001) -> None:
+    def __init__(
+        self, store: MemoryStore | None = None, *, seed: int = 0, commit_delay: float = 0.001
+    ) -> None:
         """A new store, or one more handle on the data of another."""
         self._plans: list[Plan] = []
         self._meant: Plan | None = None
@@ -102,6 +105,6 @@ def sending(to: str) -> Callable[[Batch], bool]:
 
 def leasing(inbox: str) -> Callable[[Batch], bool]:
     """Transactions that claim from an inbox, unless something is sent in them too."""
-    return lambda batch: not having(Send)(batch) and any(
-        isinstance(one, Claim) and inbox in one.inboxes for one in batch
+    return lambda batch: (
+        not having(Send)(batch) and any(isinstance(one, Claim) and inbox in one.inboxes for one in batch)
     )

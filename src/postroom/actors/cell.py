@@ -8,7 +8,7 @@ actor's concurrency, which goes to work only if the first is held up.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING
@@ -72,17 +72,22 @@ class Cell:
         self.sources = (spec.address, f"any:{role}")
         self.open = False
         self.term: Term | None = None
-        self._flight = Flight(runtime, role, self._landed, self._overflowed)
+        self._flight = Flight(runtime, spec.address, role, self._landed, self._overflowed)
         self._queue: deque[Delivery] | tuple[Delivery, ...] = ()
         self._instances: list[Actor] = []
-        self._credit = self._lanes = self._running = 0
-        self._waiting = self._claiming = self._held = self._lane_comes = self._mending = False
+        self._credit = self._held = self._lanes = self._running = 0
+        self._waiting = self._claiming = self._lane_comes = self._mending = False
         self._pace = Pace(spec.concurrency)
 
     @property
     def memory(self) -> Memory | None:
         """The state of an actor that has one."""
         return self._flight.memory
+
+    @property
+    def flying(self) -> Mapping[tuple[str, str], tuple[bytes | None, int]]:
+        """Keyed records that turns have written and whose commits are under way."""
+        return self._flight.flying
 
     def remember(self, memory: Memory) -> None:
         """This actor has a state."""
@@ -170,7 +175,10 @@ class Cell:
             return
         if isinstance(self._queue, tuple):
             self._queue = deque()
+        urgent = bool(self._queue) and deliveries[0].priority > self._queue[-1].priority
         self._queue.extend(deliveries)
+        if urgent:
+            self._queue = deque(sorted(self._queue, key=lambda d: (-d.priority, d.seq)))
         self._more_lanes()
 
     def _more_lanes(self) -> None:
@@ -198,7 +206,11 @@ class Cell:
         return taken
 
     def reopen(self) -> None:
-        """Take mail, on the state as it is stored now. Raises ``BadInput`` and ``StoreUnavailable``."""
+        """Take mail, on the state as it is stored now. Raises ``BadInput`` and ``StoreUnavailable``.
+
+        What was held before was given back when this actor closed, or its session ended.
+        """
+        self.take_queue()
         if self.memory is not None:
             self._read_again(self.memory)
         self.open = True
@@ -306,7 +318,7 @@ class Cell:
         delivery = turn.delivery
         writes: list[Write] = turn.writes
         if self.memory is not None:
-            write = self.memory.advance(actor, chained=self._flight.air > 0)
+            write = self.memory.advance(actor, chained=self._flight.air > 0 or bool(writes))
             if write is not None:
                 writes.append(write)
         return Settle(
@@ -363,13 +375,13 @@ class Cell:
         if redo:
             self._queue = deque([*redo, *self._queue])
 
-    def _overflowed(self, inbox: str) -> None:
-        self._runtime.start_soon(self._hold_for, inbox)
+    def _overflowed(self, inboxes: set[str]) -> None:
+        self._held += 1
+        self._runtime.start_soon(self._hold_for, inboxes)
 
-    async def _hold_for(self, inbox: str) -> None:
-        """No next turn until a recipient that overflowed is below its bound, or for 5 s."""
-        self._held = True
-        await self._runtime.room_in(inbox)
-        self._held = False
+    async def _hold_for(self, inboxes: set[str]) -> None:
+        """No next turn until the recipients that overflowed are below their bounds, or for 5 s."""
+        await self._runtime.room_in(inboxes)
+        self._held -= 1
         self._more_lanes()
         self.ring()

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ..store.errors import Conflict, LostLease, PostroomError, StoreUnavailable
+from ..store.errors import Conflict, LostLease, LostTerm, PostroomError, StoreUnavailable
 from ..store.events import LeaseLost, Overflowed
 from ..store.records import Answer, Delivery, Settle, Settled, Verdict
-from .turn import failure
+from .turn import failure, released
 
 if TYPE_CHECKING:
     from .memory import Memory
@@ -35,15 +35,35 @@ Offers = list["Receiver | None"]
 class Flight:
     """What one actor has handed over and does not know the outcome of.
 
-    ``landed`` is called after each outcome, ``overflowed`` with an inbox that was sent past its bound.
+    ``landed`` is called after each outcome, ``overflowed`` with the inboxes sent past their bound.
+    ``flying`` are the keyed records in what is under way: the next turn must see them. Each comes
+    with how many such settlements there are.
     """
 
-    __slots__ = ("_landed", "_overflowed", "_role", "_runtime", "_waiters", "air", "memory", "redo", "stale")
+    __slots__ = (
+        "_address",
+        "_landed",
+        "_overflowed",
+        "_role",
+        "_runtime",
+        "_waiters",
+        "air",
+        "flying",
+        "memory",
+        "redo",
+        "stale",
+    )
 
     def __init__(
-        self, runtime: Runtime, role: str, landed: Callable[[], None], overflowed: Callable[[str], None]
+        self,
+        runtime: Runtime,
+        address: str,
+        role: str,
+        landed: Callable[[], None],
+        overflowed: Callable[[set[str]], None],
     ) -> None:
         self._runtime = runtime
+        self._address = address
         self._role = role
         self._landed = landed
         self._overflowed = overflowed
@@ -52,6 +72,7 @@ class Flight:
         self.air = 0
         self.stale = False
         self.redo: list[Delivery] = []
+        self.flying: dict[tuple[str, str], tuple[bytes | None, int]] = {}
 
     def launch(self, settle: Settle, delivery: Delivery) -> None:
         """Hand a settlement over, and its outputs to local actors where they can start."""
@@ -60,8 +81,9 @@ class Flight:
         if settle.outputs:
             offers = [runtime.offer_to(output) for output in settle.outputs]
         self.air += 1
-        if self.memory is not None:
-            self.memory.launch(settle.writes)
+        for write in settle.writes:
+            _, count = self.flying.get((write.kind, write.key), (None, 0))
+            self.flying[write.kind, write.key] = (write.value, count + 1)
         done = partial(self._outcome, settle, delivery, offers)
         runtime.commit.submit_nowait(settle, done, patient=not settle.outputs)
 
@@ -88,8 +110,10 @@ class Flight:
 
     def _outcome(self, settle: Settle, delivery: Delivery, offers: Offers | None, answer: Answer) -> None:
         self.air -= 1
-        if self.memory is not None:
-            self.memory.land(settle.writes)
+        for write in settle.writes:
+            value, count = self.flying.pop((write.kind, write.key))
+            if count > 1:
+                self.flying[write.kind, write.key] = (value, count - 1)
         if isinstance(answer, Settled) and not answer.already:
             if offers is not None:
                 self._outputs_left(offers, answer)
@@ -104,20 +128,24 @@ class Flight:
         self._landed()
 
     def _outputs_left(self, offers: Offers, answer: Settled) -> None:
-        full: list[str] = []
+        full: set[str] = set()
         for receiver, output in zip(offers, answer.outputs, strict=True):
             if receiver is not None:
                 receiver.handed(output.delivery)
             if output.overflow is not None:
-                full.append(output.overflow)
+                full.add(output.overflow)
         if full:
             self._runtime.observer(Overflowed(self._role))
-            self._overflowed(full[0])
+            self._overflowed(full)
 
     def _not_kept(self, settle: Settle, delivery: Delivery, answer: Answer) -> None:
         """A settlement that was not kept as it was handed over: what becomes of its message."""
         self.stale = self.memory is not None
         match answer:
+            case LostTerm():
+                self._runtime.observer(LeaseLost(self._role))
+                self.launch(released(delivery), delivery)
+                self._runtime.on_lost_term(self._address)
             case LostLease():
                 self._runtime.observer(LeaseLost(self._role))
             case StoreUnavailable() | Conflict() if self.stale:

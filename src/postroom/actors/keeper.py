@@ -76,6 +76,7 @@ class Keeper:
         self._ending: set[Cell] = set()
         self._stopping = False
         runtime.on_failure = self._failed
+        runtime.on_lost_term = self._lost_term
 
     @property
     def cells(self) -> list[Cell]:
@@ -139,28 +140,46 @@ class Keeper:
 
     async def _open(self, child: Child, cell: Cell) -> None:
         """Let an actor take mail: now, or when it is alive nowhere else."""
-        if not await self._opened(cell):
+        if not await self._opened(child, cell):
             self._runtime.start_soon(self._open_later, child, cell)
 
-    async def _opened(self, cell: Cell) -> bool:
-        """Whether an actor could be activated and takes mail now, or has failed."""
+    async def _opened(self, child: Child, cell: Cell) -> bool:
+        """Whether an actor takes mail now, or need not any more, or has failed."""
         try:
-            if cell.memory is not None:
-                term = await self._commit.submit(Activate(cell.address, self._runtime.session))
-                assert isinstance(term, Term)
-                cell.term = term
-            cell.reopen()
+            if cell.memory is not None and not await self._activated(child, cell):
+                return child.cell is not cell
+            if not cell.open:
+                cell.reopen()
         except (Conflict, StoreUnavailable):
             return False
         except BadInput as error:
             self._failed(cell, error)
         return True
 
+    async def _activated(self, child: Child, cell: Cell) -> bool:
+        """Become the one living instance; False if that came too late for this cell or session."""
+        session = self._runtime.session
+        term = await self._commit.submit(Activate(cell.address, session))
+        assert isinstance(term, Term)
+        if child.cell is not cell:
+            await self._step_down(term)
+            return False
+        cell.term = term
+        return session == self._runtime.session
+
     async def _open_later(self, child: Child, cell: Cell) -> None:
         while child.cell is cell and not self._stopping:
             await trio.sleep(AGAIN_SECONDS)
-            if child.cell is cell and await self._opened(cell):
+            if cell.open or (child.cell is cell and await self._opened(child, cell)):
                 return
+
+    def _lost_term(self, address: str) -> None:
+        """An actor is alive elsewhere: give back what it holds here, and wait for its turn to live."""
+        child = self._children.get(address)
+        if child is None or child.cell is None or not child.cell.open or child.failing:
+            return
+        self._runtime.start_soon(self._runtime.give_back, child.cell.close())
+        self._runtime.start_soon(self._open_later, child, child.cell)
 
     async def _end(self, child: Child) -> None:
         """Close a cell, let its turns finish, give back what it had not begun, let others activate it."""

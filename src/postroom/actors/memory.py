@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from ..store.port import Store
@@ -14,13 +13,9 @@ KIND = "state"
 
 
 class Memory:
-    """The bytes of the last good state, and the version the next write must find.
+    """The bytes of the last good state, and the version the next write must find."""
 
-    ``flying`` are the keyed records that turns have written whose commits are under way: the next
-    turn must see them. Each comes with how many such commits there are.
-    """
-
-    __slots__ = ("_address", "_bytes", "_kind", "_version", "_wire", "flying")
+    __slots__ = ("_address", "_bytes", "_kind", "_version", "_wire")
 
     def __init__(self, address: str, kind: type, wire: Wire) -> None:
         self._address = address
@@ -28,22 +23,6 @@ class Memory:
         self._wire = wire
         self._bytes = b""
         self._version = 0
-        self.flying: dict[tuple[str, str], tuple[bytes | None, int]] = {}
-
-    def launch(self, writes: Sequence[Write]) -> None:
-        """These writes are under way from now on."""
-        for write in writes:
-            _, count = self.flying.get((write.kind, write.key), (None, 0))
-            self.flying[write.kind, write.key] = (write.value, count + 1)
-
-    def land(self, writes: Sequence[Write]) -> None:
-        """The commit of these writes has been answered."""
-        for write in writes:
-            value, count = self.flying.get((write.kind, write.key), (None, 1))
-            if count > 1:
-                self.flying[write.kind, write.key] = (value, count - 1)
-            else:
-                self.flying.pop((write.kind, write.key), None)
 
     def load(self, store: Store) -> None:
         """Take what is committed. Raises ``BadInput`` if it does not fit the class."""
@@ -61,8 +40,8 @@ class Memory:
     def advance(self, actor: Actor, *, chained: bool) -> Write | None:
         """The write for what a turn did to the state; None if there is nothing to write.
 
-        A turn that ran on state that is not committed yet writes even what it left as it was: the
-        version then ties it to the turns before it.
+        A turn that ran on what is not committed yet, or that the next turn may build on, writes even
+        the state it left as it was: the version then ties them together.
         """
         state: Any = vars(actor)["state"]
         value = self._wire.encode(state)

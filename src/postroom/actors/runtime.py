@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import trio
@@ -11,7 +11,7 @@ import trio
 from ..store.clock import MICROS
 from ..store.commit import GroupCommit
 from ..store.errors import StoreUnavailable
-from ..store.events import Observer, TurnsEnded
+from ..store.events import Observer, TurnsEnded, ignore
 from ..store.port import Store, TurnMarks
 from ..store.records import Answer, Delivery, Send, Settle, Verdict
 from .actor import Actor
@@ -66,6 +66,9 @@ class Cell(Receiver, Protocol):
     def memory(self) -> Memory | None: ...
 
     @property
+    def flying(self) -> Mapping[tuple[str, str], tuple[bytes | None, int]]: ...
+
+    @property
     def busy(self) -> bool: ...
 
 
@@ -90,6 +93,7 @@ class Runtime:
         self.receivers: dict[str, Receiver] = {}
         self.roles: dict[str, list[Cell]] = defaultdict(list)
         self.on_failure: Callable[[Cell, Exception], None] = _unheard
+        self.on_lost_term: Callable[[str], None] = ignore
         self._nursery: trio.Nursery | None = None
         self._samples: dict[tuple[str, Verdict], list[tuple[float, float]]] = defaultdict(list)
         self._changed = trio.Event()
@@ -177,7 +181,7 @@ class Runtime:
     def records_of(self, cell: Cell) -> TurnRecords:
         """The keyed records of an actor, as a turn that begins now sees them."""
 
-        flying = {} if cell.memory is None else cell.memory.flying
+        flying = cell.flying
 
         def read(kind: str, key: str) -> bytes | None:
             if (kind, key) in flying:
@@ -217,10 +221,10 @@ class Runtime:
             changed, self._changed = self._changed, trio.Event()
             changed.set()
 
-    async def room_in(self, inbox: str) -> None:
-        """Wait until an inbox is below its bound, for ``HOLD_SECONDS`` at most."""
+    async def room_in(self, inboxes: set[str]) -> None:
+        """Wait until these inboxes are below their bounds, for ``HOLD_SECONDS`` at most."""
         with trio.move_on_after(HOLD_SECONDS):
-            while not self._has_room(inbox):  # noqa: ASYNC110  # others drain it, which no event tells
+            while not all(map(self._has_room, inboxes)):  # noqa: ASYNC110  # others drain it, which no event tells
                 await trio.sleep(HOLD_SECONDS / 100)
 
     def _has_room(self, inbox: str) -> bool:

@@ -9,6 +9,7 @@ The class carries the stable ``code``; the instance carries the data.
     │   ├── UnknownInbox · UnknownMessage · InboxEnded · InboxFull · EmptyGroup
     │   └── Conflict
     │       └── LostLease
+    │           └── LostTerm
     └── StoreUnavailable
         └── OutcomeUnknown
 """
@@ -95,6 +96,10 @@ class LostLease(Conflict):
     """
 
     code = "lost_lease"
+
+
+class LostTerm(LostLease):
+    """The lease still holds, but its actor has come alive elsewhere. None of the effects were kept."""
 
 
 class StoreUnavailable(PostroomError):

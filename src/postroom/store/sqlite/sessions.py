@@ -64,6 +64,8 @@ def lapse_gone(tx: Tx, gone: Gone) -> tuple[int, int]:
 
 def activate(tx: Tx, op: Activate, gone: Gone) -> Term | PostroomError:
     """Take an activation that is free, or whose holder's session is over or process gone."""
+    if not tx.lives(op.session):
+        return LostLease(f"session {op.session} has ended", "it can hold nothing", "open a new one")
     row = tx.row("activation_get", op.name)
     holder = None if row is None or row[0] in (0, op.session) else tx.row("session_get", row[0])
     if holder is not None and holder[5]:

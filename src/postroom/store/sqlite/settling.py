@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ..backoff import backoff_us
-from ..errors import Conflict, LostLease, PostroomError, UnknownMessage
+from ..errors import Conflict, LostLease, LostTerm, PostroomError, UnknownMessage
 from ..records import Accepted, Extend, Extended, Send, Settle, Settled, Verdict
 from ..states import State
 from . import keyed, moves, sending
@@ -61,6 +61,9 @@ def settle(tx: Tx, ops: Sequence[Settle]) -> list[Settled | PostroomError]:
         settled.add(lease[SEQ])
         answer = Settled("done")
         answers.append(answer)
+        inbox = tx.registry.get(lease[INBOX])
+        if inbox.ordered:
+            tx.ring(inbox)
         standing.append((op, lease, answer))
     _apply(tx, standing)
     writes.apply()
@@ -96,7 +99,7 @@ def _guard(
             terms[op.term] = still_holds(tx, op.term)
         if not terms[op.term]:
             tx.count(lease[INBOX], LOST)
-            return LostLease(
+            return LostTerm(
                 f"{op.term.name} is active elsewhere",
                 "this instance's term is over",
                 "stop this instance",

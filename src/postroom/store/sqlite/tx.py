@@ -113,10 +113,10 @@ class Tx:
         return row.depth if counts is None else row.depth + _growth(counts)
 
     def lives(self, session: int) -> bool:
-        """Whether a session may hold leases: only one that has not ended."""
+        """Whether a session may hold anything: only one that has neither ended nor lapsed."""
         if session not in self._lives:
             row = self.row("session_get", session)
-            self._lives[session] = row is not None and bool(row[5])
+            self._lives[session] = row is not None and bool(row[5]) and row[4] > self.boot
         return self._lives[session]
 
     def note(
