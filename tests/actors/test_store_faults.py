@@ -7,11 +7,12 @@ from itertools import pairwise
 
 import pytest
 import trio
+from clerks import Clerk, Passing, Sink, once_each, queued
 from faulty import Failure, FaultyStore, having, leasing, sending, settling
 from trio.testing import MockClock
-from troupe import Adder, Echo, Job, final, making, state_of, verified
+from troupe import Adder, Echo, Job, final, making, state_of
 
-from postroom import Actor, System, handles
+from postroom import Actor, handles
 from postroom.mailbox.ids import id_text
 from postroom.store import records as r
 from postroom.store.errors import OutcomeUnknown, StoreUnavailable
@@ -21,55 +22,6 @@ from postroom.testing import open_testing_postroom, settled
 all_failures = pytest.mark.parametrize("failure", list(Failure), ids=lambda failure: failure.name.lower())
 SOON = 30.0
 """Virtual seconds within which everything goes on after a failure: half of a session."""
-
-
-class Clerk(Adder):
-    """Adds up, and does with each job whatever else a turn can do."""
-
-    @handles(Job)
-    async def add(self, job: Job) -> None:
-        await trio.lowlevel.checkpoint()
-        self.state.total += job.n
-        self.state.seen.append(job.n)
-        self.records.put("done", str(job.n), job.n)
-        self.send("sink/main", job)
-
-
-class Sink(Actor):
-    """Takes jobs and says nothing."""
-
-    @handles(Job)
-    async def take(self, job: Job) -> None:
-        pass
-
-
-class Passing(Actor):
-    """Without a state: a record and an output for each job."""
-
-    @handles(Job)
-    async def go(self, job: Job) -> None:
-        self.records.put("done", str(job.n), job.n)
-        self.send("sink/main", job)
-
-
-def once_each(office: System, address: str, n: int) -> None:
-    """Each of the jobs 0 to n - 1 has had its effects, and none had them twice."""
-    written = {record.key: record.version for record in office.store.records(address, "done")}
-    assert written == {str(job): 1 for job in range(n)}
-    for inbox in (address, "sink/main"):
-        (counts,) = office.store.counts(inbox)
-        assert (counts.accepted, counts.done) == (n, n), inbox
-    verified(office)
-
-
-async def queued(office: System, to: str, jobs: int) -> list[str]:
-    """Jobs for one actor that all wait before the first of them is begun."""
-    await office.pause(to)
-    ids = [id_text(office.ids.new()) for _ in range(jobs)]
-    for n, id in enumerate(ids):
-        await office.send(to, Job(n), id=id)
-    await office.resume(to)
-    return ids
 
 
 @all_failures
@@ -118,6 +70,37 @@ async def test_chained_turns_happen_once_and_in_order_though_a_commit_in_the_mid
         assert plan.times == 0
         assert state_of(office, "clerk/main").seen == list(range(40))
         once_each(office, "clerk/main", 40)
+
+
+@pytest.mark.parametrize("failure", [None, *Failure], ids=str)
+async def test_no_turn_tells_what_a_turn_before_it_did_that_is_refused(
+    autojump_clock: MockClock, failure: Failure | None
+) -> None:
+    told: list[int] = []
+
+    class Teller(Adder):
+        @handles(Job)
+        async def add(self, job: Job) -> None:
+            if job.n == 30:
+                self.send("all:nobody", job)  # refused, whenever it is tried
+            if job.n == 31:
+                self.send("hearer/main", Job(self.state.total))  # leaves the state as it is
+            else:
+                self.state.total += 1
+
+    async def hear(_: Actor, job: Job) -> None:
+        told.append(job.n)
+
+    store = FaultyStore()
+    async with open_testing_postroom(store=store) as office:
+        await office.start("hearer/main", making(hear))
+        await office.start("teller/main", Teller)
+        ids = await queued(office, "teller/main", 32)
+        if failure is not None:
+            store.plan(failure, settling(ids[30]))
+        await settled(office, timeout=SOON)
+        assert told == [30]
+        assert state_of(office, "teller/main").total == 30
 
 
 async def test_turns_after_one_whose_commit_fails_are_dropped_and_run_anew(autojump_clock: MockClock) -> None:
