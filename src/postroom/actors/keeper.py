@@ -210,7 +210,7 @@ class Keeper:
     def _failed(self, cell: AnyCell, error: Exception) -> None:
         """An actor's own code (not a handler) has failed: its supervisor decides what now."""
         child = self._children.get(cell.address)
-        if child is None or child.cell is not cell or child.failing or not child.wanted:
+        if child is None or child.cell is None or child.cell is not cell or child.failing or not child.wanted:
             return
         child.failing = True
         LOG.error("actor %s failed", cell.address, exc_info=error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import trio
 
@@ -200,7 +200,10 @@ def cancellation_in(error: BaseException) -> BaseException | None:
     """
     if isinstance(error, trio.Cancelled):
         return error
-    return error.split(trio.Cancelled)[0] if isinstance(error, BaseExceptionGroup) else None
+    if not isinstance(error, BaseExceptionGroup):
+        return None
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    return group.split(trio.Cancelled)[0]
 
 
 def describe(error: BaseException) -> str:
