@@ -230,3 +230,11 @@ def test_a_restored_backup_has_everything_and_kills_older_fences(tmp_path: Path)
     (late,) = transact(store, [r.Settle(old.id, old.fence, r.Verdict.ACK)])
     assert isinstance(late, LostLease)
     store.close()
+
+
+def test_what_is_no_backup_is_refused_by_name_and_leaves_nothing(tmp_path: Path) -> None:
+    junk, target = tmp_path / "junk.db", tmp_path / "postroom.db"
+    junk.write_bytes(b"no database at all, but long enough to have a header of its own" * 100)
+    with pytest.raises(StoreUnavailable, match=r"junk\.db is not a postroom backup: it is no database"):
+        restore(junk, f"sqlite:///{target}", force=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["junk.db"]

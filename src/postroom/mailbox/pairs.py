@@ -100,13 +100,11 @@ def bind(store: Store, wanted: Binding) -> tuple[Binding, Put | None]:
         raise Conflict(
             f"task {wanted.task} is paired",
             f"with {present.manager} and {present.worker}",
-            "choose another task name, or unpair it first",
+            "choose another task name",
         )
     busy, worker_version = task_of(store, wanted.worker)
     if busy is not None:
-        raise Conflict(
-            f"{wanted.worker} is paired", f"it works on task {busy}", "choose another worker, or unpair it"
-        )
+        raise Conflict(f"{wanted.worker} is paired", f"it works on task {busy}", "choose another worker")
     return wanted, Put(
         (
             Write(OWNER, BINDING, wanted.task, wanted.value(), version),

@@ -36,7 +36,11 @@ def restore(source: Path, target_url: str, *, force: bool, clock: Clock | None =
     part = target.with_name(target.name + ".restoring")
     part.unlink(missing_ok=True)
     opening.create_file(part)
-    epoch = _copy(source, part, clock or SystemClock())
+    try:
+        epoch = _copy(source, part, clock or SystemClock())
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     for suffix in ("-wal", "-shm"):
         target.with_name(target.name + suffix).unlink(missing_ok=True)
     part.replace(target)
@@ -59,17 +63,22 @@ def _copy(source: Path, part: Path, clock: Clock) -> int:
         new.pragma("journal_mode", "delete")
         new.pragma("synchronous", "FULL")
         if new.pragma("application_id") != opening.APPLICATION_ID:
-            raise StoreUnavailable(f"{source} is not a postroom backup", "it is another program's file", "")
+            raise _no_backup(source, "it is another program's file")
         opening.migrate(new, clock)
         new.execute("BEGIN IMMEDIATE")
         epoch = opening.raise_epoch(new, clock.now().wall)
         new.execute("UPDATE store SET boot_id = ''")
         new.execute("COMMIT")
         new.close()
+    except apsw.NotADBError as error:
+        raise _no_backup(source, "it is no database") from error
     except apsw.Error as error:
-        part.unlink(missing_ok=True)
         raise unavailable(error) from error
     return epoch
+
+
+def _no_backup(source: Path, why: str) -> StoreUnavailable:
+    return StoreUnavailable(f"{source} is not a postroom backup", why, "name a file made by: postroom backup")
 
 
 def _check_unused(target: Path) -> None:

@@ -303,7 +303,7 @@ def unavailable(error: apsw.Error) -> StoreUnavailable:
         apsw.ReadOnlyError: "make the file and its directory writable",
         apsw.FullError: "free space on its disk",
         apsw.NotADBError: "choose another file",
-        apsw.CorruptError: "run: postroom verify --deep, and restore a backup",
+        apsw.CorruptError: "restore a backup with: postroom restore",
     }
     do = advice.get(type(error), "look at the disk and the file's permissions")
     return StoreUnavailable("the store does not answer", str(error), do)
