@@ -48,14 +48,16 @@ def test_killed_again_and_again_the_effects_of_each_turn_are_kept_once(store: St
     assert found.good, found
 
 
-def test_a_restart_delivers_within_two_seconds_with_ten_thousand_waiting(store: Store, start: Start) -> None:
+def test_a_restart_delivers_though_ten_thousand_wait_and_a_lease_is_a_minute(
+    store: Store, start: Start
+) -> None:
     send_jobs(store, range(1, 10_501))
     with start("node") as child:
         child.expect("first")
         child.kill()
     assert store.counts(POOL)[0].ready + store.counts(POOL)[0].leased > 10_000
     again = start("node")
-    assert again.expect("first")["at"] - again.born < 2
+    again.expect("first", within=20)
 
 
 def test_a_handler_that_kills_its_process_is_dead_after_five_attempts_and_alone_to_blame(

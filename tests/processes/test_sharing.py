@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from random import Random
 
@@ -24,7 +23,7 @@ ACKS = 500
 
 
 @pytest.mark.parametrize("role", ["node", "sender"])
-def test_acks_stay_quick_while_another_process_commits_at_full_rate(
+def test_acks_get_through_while_another_process_commits_at_full_rate(
     store: FileStore, start: Start, role: str
 ) -> None:
     send_jobs(store, range(1, 20_001))
@@ -32,22 +31,16 @@ def test_acks_stay_quick_while_another_process_commits_at_full_rate(
     other = start(role, "--start", "100001")
     other.expect("first" if role == "node" else "sent")
     before = turned_over(store)
-    took = list(acks(store))
+    assert acks(store) == ACKS
     assert turned_over(store) > before + ACKS
     assert other.process.poll() is None
-    print(f"ack beside a {role}: p50 {took[ACKS // 2] * 1000:.1f} ms, max {took[-1] * 1000:.1f} ms")
-    assert took[int(ACKS * 0.99)] < 0.25
 
 
-def acks(store: FileStore) -> list[float]:
-    """How long each of many acks took, in seconds, the shortest first."""
+def acks(store: FileStore) -> int:
+    """Claim all that is there and ack it piece by piece; how many that were."""
     desk = Desk(store, IdMaker(store.clock, Random(1)))
-    took: list[float] = []
-    for delivery in desk.poll(PULL, max=ACKS):
-        began = time.perf_counter()
-        desk.ack(delivery.id, delivery.fence)
-        took.append(time.perf_counter() - began)
-    return sorted(took)
+    settled = [desk.ack(delivery.id, delivery.fence) for delivery in desk.poll(PULL, max=ACKS)]
+    return len(settled)
 
 
 def turned_over(store: FileStore) -> int:
