@@ -12,7 +12,7 @@ INSTALLED := $(VENV)/installed-$(KEY)
 INSTALLED_DEV := $(VENV)/installed-dev-$(KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench soak-kill lock clean
+.PHONY: help demo test lint types bench proof soak soak-kill lock clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -42,6 +42,12 @@ test: lint types ## everything a newcomer needs to trust it; under 5 minutes on 
 
 bench: $(INSTALLED) ## measure this machine against a raw baseline; within 4 minutes
 	@$(BIN)/postroom bench
+
+proof: $(INSTALLED_DEV) ## break it in every way there is and count what is lost; within 25 minutes on two cores
+	@$(BIN)/python tests/proof/run.py proof
+
+soak: $(INSTALLED_DEV) ## the same in large amounts: make soak HOURS=8; stop it and go on as you like
+	@$(BIN)/python tests/proof/run.py soak --hours $(or $(HOURS),1)
 
 soak-kill: $(INSTALLED) ## SIGKILL processes at random moments under load, 100 times; prints its counts
 	@$(BIN)/python tests/soak/kill.py

@@ -17,8 +17,9 @@ BELOW: dict[str, set[str]] = {
     "actors": {"store", "mailbox"},
     "testing": {"store", "mailbox", "actors"},
     "telemetry": {"store", "mailbox"},
+    "simulation": {"store", "mailbox", "actors", "testing"},
     "bench": {FRONT, "store", "mailbox", "actors", "testing", "telemetry"},
-    "console": {FRONT, "store", "mailbox", "actors", "testing", "telemetry", "bench"},
+    "console": {FRONT, "store", "mailbox", "actors", "testing", "simulation", "telemetry", "bench"},
 }
 """What each room may import besides itself."""
 

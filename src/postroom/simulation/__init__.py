@@ -1,0 +1,1 @@
+"""Breaking postroom on virtual time, and judging what is left."""

@@ -1,0 +1,63 @@
+"""The rows of the proof: what is broken, how often, and what runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import cast
+
+from msgspec import Struct
+
+from prove.outcome import Outcome, Tell
+
+Run = Callable[[int, int, Tell], Outcome]
+
+
+class Row(Struct, frozen=True):
+    """One fault, or kind of faults.
+
+    ``module`` has the function ``run(amount, seed, tell)``. ``proof``, ``soak`` and ``share`` are the
+    amounts of `make proof`, of the soak and of each run of CI. A row is done in parts of ``part``
+    units, each a process with a seed of its own. One that is ``alone`` keeps all cores for itself.
+    """
+
+    name: str
+    title: str
+    module: str
+    proof: int
+    soak: int
+    share: int
+    part: int
+    alone: bool = False
+
+    def load(self) -> Run:
+        """The function that does it."""
+        return cast("Run", import_module(self.module).run)
+
+
+ROWS = (
+    Row("simulated", "simulated runs, each with faults", "prove.sims", 2_000, 200_000, 60, 250),
+    Row(
+        "power-cuts",
+        "power-cut images of the whole protocol",
+        "prove.powercuts",
+        50_000,
+        2_000_000,
+        1_500,
+        5_000,
+    ),
+    Row("nth-faults", "store faults at the Nth operation", "prove.nth", 5_000, 100_000, 200, 1_250),
+    Row("flips", "bytes flipped in the log and the file", "prove.flips", 20_000, 1_000_000, 600, 2_500),
+    Row("races", "races of ack, expiry and extend", "prove.races", 20_000, 1_000_000, 1_000, 5_000),
+    Row("models", "random operations against a model", "prove.models", 2_000, 100_000, 60, 500),
+    Row("inputs", "bad inputs to every parser", "prove.inputs_row", 200_000, 20_000_000, 5_000, 50_000),
+    Row("disks", "full disks, lost permissions, failing syncs", "prove.disks", 120, 5_000, 6, 60),
+    Row("sharing", "dispatchers, forks, foreign writers, restores", "prove.sharing", 24, 1_000, 4, 12),
+    Row("kills", "KILL, STOP and TERM of real processes", "prove.kills", 300, 10_000, 10, 300, alone=True),
+    Row("mutants", "deliberate breaks of the code, caught", "prove.mutants_row", 50, 50, 4, 25),
+)
+
+
+def row_named(name: str) -> Row:
+    """The row of that name. Raises ``KeyError``."""
+    return {row.name: row for row in ROWS}[name]
