@@ -18,7 +18,7 @@ BELOW: dict[str, set[str]] = {
     "testing": {"store", "mailbox", "actors"},
     "telemetry": {"store", "mailbox"},
     "simulation": {"store", "mailbox", "actors", "testing"},
-    "bench": {FRONT, "store", "mailbox", "actors", "testing", "telemetry"},
+    "bench": {FRONT, "store", "mailbox", "actors", "testing", "simulation", "telemetry"},
     "console": {FRONT, "store", "mailbox", "actors", "testing", "simulation", "telemetry", "bench"},
 }
 """What each room may import besides itself."""

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from .runtime import Runtime
 
 ANSWERS = 100
-AGAIN_SECONDS = 0.1
 
 
 class NoAnswer(PostroomError):
@@ -95,12 +94,7 @@ class Questions:
             if len(answer.deliveries) == ANSWERS:
                 self.ring()
         else:
-            self._runtime.start_soon(self._ring_later)
-
-    async def _ring_later(self) -> None:
-        """The store did not let us look: look again soon."""
-        await trio.sleep(AGAIN_SECONDS)
-        self.ring()
+            self._runtime.start_soon(self._runtime.ring_again, self)
 
 
 def stored_answer(store: Store, id: bytes) -> StoredMessage | None:

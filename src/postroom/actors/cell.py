@@ -18,9 +18,10 @@ import trio
 from ..store.errors import BadInput, StoreUnavailable
 from ..store.records import Accepted, Answer, Claim, Claimed, Delivery, Settle, Term, Verdict, Write
 from .actor import Actor
-from .flight import AGAIN_SECONDS, AHEAD, Flight
+from .flight import AHEAD, Flight, in_turn_order
 from .memory import Memory
 from .pace import Pace
+from .runtime import AGAIN_SECONDS
 from .turn import Turn, cancellation_in, failure, released, run_handler, unpack
 
 if TYPE_CHECKING:
@@ -160,12 +161,7 @@ class Cell:
             self._take(answer.deliveries)
             self.pump()
         else:
-            self._runtime.start_soon(self._ring_later)
-
-    async def _ring_later(self) -> None:
-        """The store did not let us look: look again soon."""
-        await trio.sleep(AGAIN_SECONDS)
-        self.ring()
+            self._runtime.start_soon(self._runtime.ring_again, self)
 
     def _take(self, deliveries: list[Delivery]) -> None:
         if not deliveries:
@@ -178,7 +174,7 @@ class Cell:
         urgent = bool(self._queue) and deliveries[0].priority > self._queue[-1].priority
         self._queue.extend(deliveries)
         if urgent:
-            self._queue = deque(sorted(self._queue, key=lambda d: (-d.priority, d.seq)))
+            self._queue = deque(in_turn_order(self._queue))
         self._more_lanes()
 
     def _more_lanes(self) -> None:

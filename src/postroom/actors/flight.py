@@ -8,7 +8,7 @@ its state was read again and the turns whose messages are still its own are run 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ import trio
 from ..store.errors import Conflict, LostLease, LostTerm, PostroomError, StoreUnavailable
 from ..store.events import LeaseLost, Overflowed
 from ..store.records import Answer, Delivery, Settle, Settled, Verdict
+from .runtime import AGAIN_SECONDS
 from .turn import failure, released
 
 if TYPE_CHECKING:
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
 AHEAD = 512
 """Settlements of one actor that may be under way before its next turn waits."""
 
-AGAIN_SECONDS = 0.1
-"""The pause before something is done again that the store refused."""
-
 Offers = list["Receiver | None"]
+
+
+def in_turn_order(deliveries: Iterable[Delivery]) -> list[Delivery]:
+    """Messages in the order of a claim: the most urgent first, and within a priority by commit."""
+    return sorted(deliveries, key=lambda delivery: (-delivery.priority, delivery.seq))
 
 
 class Flight:
@@ -99,7 +102,7 @@ class Flight:
 
     def again(self) -> list[Delivery]:
         """What has to be run anew, in the order of a claim. The state must have been read again."""
-        redo, self.redo = sorted(self.redo, key=lambda d: (-d.priority, d.seq)), []
+        redo, self.redo = in_turn_order(self.redo), []
         self.stale = False
         return redo
 

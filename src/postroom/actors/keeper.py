@@ -31,7 +31,7 @@ LOG = logging.getLogger("postroom.actors")
 FAREWELL_SECONDS = 1.0
 """What is left at least for ``on_stop`` when turns have used up the grace."""
 
-AGAIN_SECONDS = 0.5
+OPEN_AGAIN_SECONDS = 0.5
 """How often an actor is tried again that is alive elsewhere or whose store is away."""
 
 
@@ -169,7 +169,7 @@ class Keeper:
 
     async def _open_later(self, child: Child, cell: Cell) -> None:
         while child.cell is cell and not self._stopping:
-            await trio.sleep(AGAIN_SECONDS)
+            await trio.sleep(OPEN_AGAIN_SECONDS)
             if cell.open or (child.cell is cell and await self._opened(child, cell)):
                 return
 
@@ -201,7 +201,7 @@ class Keeper:
             try:
                 await self._commit.submit(Deactivate(term))
             except StoreUnavailable:
-                await trio.sleep(AGAIN_SECONDS)
+                await trio.sleep(OPEN_AGAIN_SECONDS)
             else:
                 return
 

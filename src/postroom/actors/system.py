@@ -44,7 +44,7 @@ from .wire import Wire, make_wire
 SESSION_SECONDS = 60.0
 GRACE_SECONDS = 10.0
 PAUSE_SECONDS = 0.5
-AGAIN_SECONDS = 1.0
+SERVE_AGAIN_SECONDS = 1.0
 
 
 class System(Office):
@@ -140,7 +140,7 @@ class System(Office):
             try:
                 await service()
             except StoreUnavailable:
-                await trio.sleep(AGAIN_SECONDS)
+                await trio.sleep(SERVE_AGAIN_SECONDS)
 
     async def _renew(self) -> None:
         """Keep the session. A loop that hangs does not come here, and so loses its leases."""

@@ -50,7 +50,7 @@ class Effects:
         """Compare the ledger with the states of the messages it speaks of."""
         ledgers = {
             owner: {record.key: json.loads(record.value) for record in store.records(owner, self._kind)}
-            for owner in sorted(set().union(*self._owners.values()))
+            for owner in sorted({owner for owners in self._owners.values() for owner in owners})
         }
         self.checked = len(self._owners)
         for id, owners in self._owners.items():
