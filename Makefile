@@ -54,7 +54,7 @@ soak-kill: $(INSTALLED) ## SIGKILL processes at random moments under load, 100 t
 
 lock: ## write constraints.txt anew from the newest versions that fit pyproject.toml
 	rm -rf $(VENV) && sed -i '/==/d' constraints.txt
-	PYTHON="$(PYTHON)" .ci/environment $(VENV) --upgrade -e '.[dev]'
+	PYTHON="$(PYTHON)" .ci/environment $(VENV) --upgrade -e '.[dev,peers]'
 	$(BIN)/python -m pip list --format=freeze --exclude-editable | grep -v '^pip=' >> constraints.txt
 
 clean: ## remove what the other targets made

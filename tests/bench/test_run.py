@@ -35,7 +35,10 @@ def unknown_row() -> Row:
 
 def test_every_row_has_its_own_name_and_a_stretch_beyond_its_reach() -> None:
     assert len({row.name for row in ROWS}) == len(ROWS)
-    for row in ROWS:
+    marked = [row for row in ROWS if not row.name.startswith("open_loop_")]
+    for row in marked:
+        assert row.stretch is not None
+        assert row.reach is not None
         assert (row.stretch > row.reach) == (row.better is Better.HIGHER), row.name
 
 

@@ -24,10 +24,13 @@ def heading() -> str:
 def line(row: RowView) -> str:
     """One row: name, value, bar with the marks, and which mark it met, or why there is no value."""
     value, reach, stretch = row["value"], row["reach"], row["stretch"]
-    drawn = " " * WIDTH if value is None else bar(value, reach, stretch)
+    drawn = " " * WIDTH
+    if value is not None and reach is not None and stretch is not None:
+        drawn = bar(value, reach, stretch)
     text = f"{row['name']:<15} {_number(value):>8} {row['unit']:<9} {drawn}"
     text += f" {_number(reach):>6} {_number(stretch):>7}  {verdict(row)}"
-    return f"{text}: {row['note']}" if row["note"] else text
+    said = row["note"] or _shown(row)
+    return f"{text}: {said}" if said else text
 
 
 def circumstances(conditions: Mapping[str, Any]) -> list[str]:
@@ -41,9 +44,11 @@ def circumstances(conditions: Mapping[str, Any]) -> list[str]:
 
 
 def verdict(row: RowView) -> str:
-    """``stretch``, ``reach``, ``missed`` or ``not measured``."""
+    """``stretch``, ``reach``, ``missed``, ``no mark`` or ``not measured``."""
     if row["value"] is None:
         return "not measured"
+    if row["reach"] is None or row["stretch"] is None:
+        return "no mark"
     better = Better(row["better"])
     for mark in ("stretch", "reach"):
         if meets(row["value"], row[mark], better):
@@ -85,6 +90,11 @@ def _compared(row: RowView, earlier: float) -> str:
     if abs(change) >= 0.2:
         word = "better" if (change > 0) == (row["better"] == Better.HIGHER) else "worse"
     return f"{row['name']:<15} {_number(earlier)} -> {_number(value)} ({change:+.0%}, {word})"
+
+
+def _shown(row: RowView) -> str:
+    """The details that the row wants beside its value, under their names."""
+    return ", ".join(f"{name} {_number(row['detail'].get(name))}" for name in row.get("shown", ()))
 
 
 def _cell(mark: float, full: float) -> int:

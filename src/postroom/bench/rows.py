@@ -42,15 +42,19 @@ class Better(StrEnum):
 
 
 class Row(Struct, frozen=True):
-    """One figure. ``reach`` is what it must meet, ``stretch`` what it should."""
+    """One figure. ``reach`` is what it must meet, ``stretch`` what it should; None where none was set.
+
+    ``shown`` are the details that are printed beside the value.
+    """
 
     name: str
     what: str
     unit: str
-    reach: float
-    stretch: float
+    reach: float | None
+    stretch: float | None
     better: Better
     run: Callable[[Params], Measured]
+    shown: tuple[str, ...] = ()
 
 
 def meets(value: float, mark: float, better: Better) -> bool:

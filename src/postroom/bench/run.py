@@ -34,13 +34,7 @@ def run(rows: Sequence[Row], params: Params, heard: Callable[[dict[str, Any]], N
     Files go to a temporary directory under ``params.directory`` and are removed. Raises
     ``BadInput`` if that is in memory, where a commit costs nothing and every figure would lie.
     """
-    kind = filesystem(Path(params.directory))
-    if kind in IN_MEMORY:
-        raise BadInput(
-            f"{params.directory} is on {kind}",
-            "figures of durability need a disk",
-            "run it in, or give --directory, a directory on a real disk",
-        )
+    on_a_disk(params.directory)
     end = time.monotonic() + TOTAL_SECONDS
     circumstances = conditions(params, SWITCH_INTERVAL)
     views: list[dict[str, Any]] = []
@@ -61,6 +55,17 @@ def run(rows: Sequence[Row], params: Params, heard: Callable[[dict[str, Any]], N
     }
 
 
+def on_a_disk(directory: str) -> None:
+    """Raises ``BadInput`` for a directory in memory."""
+    kind = filesystem(Path(directory))
+    if kind in IN_MEMORY:
+        raise BadInput(
+            f"{directory} is on {kind}",
+            "figures of durability need a disk",
+            "run it in, or give --directory, a directory on a real disk",
+        )
+
+
 def _measure(row: Row, params: Params, left: float, rows_left: int) -> tuple[Measured | None, str]:
     """The row's figure, or why there is none. The last rows take less when time has run short."""
     if left < START_SECONDS:
@@ -71,17 +76,20 @@ def _measure(row: Row, params: Params, left: float, rows_left: int) -> tuple[Mea
     )
     limit = min(left, 3 * changed.seconds + params.fill_seconds + START_SECONDS)
     try:
-        return _in_child(row, changed, limit)
+        arguments = ["row", row.name, msgspec.json.encode(changed).decode()]
+        answer, note = in_child("postroom.bench.child", arguments, limit)
     finally:
         shutil.rmtree(directory)
+    return (None, note) if answer is None else (msgspec.json.decode(answer, type=Measured), "")
 
 
-def _in_child(row: Row, params: Params, seconds: float) -> tuple[Measured | None, str]:
-    """One process and all that it starts form a group, which is gone when this returns."""
-    command = [sys.executable, "-P", "-m", "postroom.bench.child", "row", row.name]
-    document = msgspec.json.encode(params).decode()
+def in_child(module: str, arguments: Sequence[str], seconds: float) -> tuple[str | None, str]:
+    """The last line that a module prints as a program, or None and why there is none.
+
+    The process and all that it starts form a group, which is gone when this returns.
+    """
     with subprocess.Popen(
-        [*command, document],
+        [sys.executable, "-P", "-m", module, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -97,7 +105,7 @@ def _in_child(row: Row, params: Params, seconds: float) -> tuple[Measured | None
     if child.returncode != 0:
         lines = err.strip().splitlines() or [f"exit code {child.returncode}"]
         return None, lines[-1]
-    return msgspec.json.decode(out.splitlines()[-1], type=Measured), ""
+    return out.splitlines()[-1], ""
 
 
 def _end_group(leader: int) -> None:
@@ -117,5 +125,6 @@ def _view(row: Row, measured: Measured | None, note: str) -> dict[str, Any]:
         "stretch": row.stretch,
         "better": row.better.value,
         "detail": measured.detail if measured else {},
+        "shown": list(row.shown),
         "note": note,
     }

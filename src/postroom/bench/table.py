@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ..store.errors import BadInput
-from . import between, depth, idle, latency, throughput
+from . import between, depth, idle, latency, open_loop, throughput
 from .rows import Better, Row
 
 HIGHER, LOWER = Better.HIGHER, Better.LOWER
+TAIL = ("p50_ms", "p999_ms", "began_per_s", "schedule_kept")
 
 ROWS = (
     Row("durable", "send, handle, ack, as a share of the limit",
@@ -19,6 +20,12 @@ ROWS = (
         "commits", 2.0, 1.4, LOWER, latency.send_idle),
     Row("ask_idle", "idle ask round trip, p50",
         "commits", 3.5, 2.5, LOWER, latency.ask_idle),
+    Row("open_loop_25", "due to acknowledged on disk at 25 % of the throughput, p99",
+        "ms", None, None, LOWER, open_loop.open_loop(0.25), TAIL),
+    Row("open_loop_50", "due to acknowledged on disk at 50 % of the throughput, p99",
+        "ms", None, None, LOWER, open_loop.open_loop(0.50), TAIL),
+    Row("open_loop_75", "due to acknowledged on disk at 75 % of the throughput, p99",
+        "ms", None, None, LOWER, open_loop.open_loop(0.75), TAIL),
     Row("wake", "message to another process that waits, p50",
         "ms", 15, 5, LOWER, between.wake),
     Row("ack_contended", "ack while another process commits at full rate, p99",

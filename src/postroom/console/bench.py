@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ..bench.rows import Params, Row
 
 DOCUMENT = ".postroom/bench.json"
+PEERS_DOCUMENT = ".postroom/peers.json"
+PICTURE = ".postroom/peers.svg"
 
 
 def add_parser(subparsers: Subparsers[Parser]) -> None:
@@ -25,7 +27,12 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
         description="Measure the table of figures; ends within 4 minutes. Exit code 1 if a row"
         " could not be measured.",
     )
-    parser.add_argument("--only", action="append", metavar="ROW", help="this row; may be repeated")
+    parser.add_argument(
+        "--only", action="append", metavar="NAME", help="this row, or with --peers this peer; may be repeated"
+    )
+    parser.add_argument(
+        "--peers", action="store_true", help="compare with other queues: pip install 'postroom[peers]'"
+    )
     parser.add_argument("--senders", type=whole(1, 10_000), default=200, metavar="N", help="in flight (200)")
     parser.add_argument(
         "--body-bytes", type=whole(32, 1_000_000), default=220, metavar="N", help="of a body (220)"
@@ -35,16 +42,24 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
     )
     parser.add_argument("--compare", metavar="OLD.json", help="show what changed since that run")
     parser.add_argument("--directory", default=".", help="where the files go: a real disk (.)")
-    parser.add_argument("--out", default=DOCUMENT, help=f"where the JSON goes ({DOCUMENT})")
+    parser.add_argument("--out", help=f"where the JSON goes ({DOCUMENT}; with --peers {PEERS_DOCUMENT})")
+    parser.add_argument(
+        "--picture", default=PICTURE, metavar="FILE", help=f"where the SVG of --peers goes ({PICTURE})"
+    )
 
 
 def command(args: argparse.Namespace, out: TextIO) -> int:
     """Run, print and write. Raises ``BadInput`` before anything runs if an argument is wrong."""
+    return _peers(args, out) if args.peers else _rows_of_ours(args, out)
+
+
+def _rows_of_ours(args: argparse.Namespace, out: TextIO) -> int:
     from ..bench import report
     from ..bench.run import run  # the rows load trio and the whole runtime
 
     rows, params = _rows(args.only), _params(args)
     old = _old_rows(args.compare) if args.compare else None
+    path = args.out or DOCUMENT
 
     def heard(view: dict[str, Any]) -> None:
         if not args.json:
@@ -55,15 +70,41 @@ def command(args: argparse.Namespace, out: TextIO) -> int:
         out.write(report.heading() + "\n")
     document = run(rows, params, heard)
     text = msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
-    _write(Path(args.out), text)
+    _write(Path(path), text)
     if args.json:
         out.write(text + "\n")
     else:
-        lines = [report.LEGEND, *report.circumstances(document["conditions"]), f"JSON: {args.out}"]
+        lines = [report.LEGEND, *report.circumstances(document["conditions"]), f"JSON: {path}"]
         if old is not None:
             lines += ["", f"against {args.compare}:", *report.comparison(document["rows"], old)]
         out.write("\n".join(lines) + "\n")
     return 1 if any(view["value"] is None for view in document["rows"]) else 0
+
+
+def _peers(args: argparse.Namespace, out: TextIO) -> int:
+    from ..bench.peers import chart, compare, field, report
+
+    if args.compare:
+        raise BadInput("cannot compare peers with an old run", "shares are of one run", "leave out --compare")
+    ways, params = field.chosen(args.only or ()), _params(args)
+
+    def heard(line: str) -> None:
+        if not args.json:
+            out.write(line + "\n")
+            out.flush()
+
+    document = compare.compare(ways, params, heard)
+    text = msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+    picture = chart.chart(document["ways"], compare.STYLES, report.captions(document)).rstrip()
+    lines = report.circumstances(document)
+    _write(Path(args.out or PEERS_DOCUMENT), text)
+    _write(Path(args.picture), picture)
+    if args.json:
+        out.write(text + "\n")
+    else:
+        files = f"JSON: {args.out or PEERS_DOCUMENT}, picture: {args.picture}"
+        out.write("\n".join([*report.table(document["ways"]), *lines, files]) + "\n")
+    return 1 if any(view["note"].startswith("failed") for view in document["ways"]) else 0
 
 
 def _rows(only: list[str] | None) -> list[Row]:
