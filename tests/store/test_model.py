@@ -1,158 +1,114 @@
-"""Random histories of the port against a tiny model, on both engines.
+"""Random histories of the whole port against a tiny model, on every engine.
 
-The model knows only what DESIGN promises: which messages are live, how often each was claimed, and
-that a settlement stands exactly when its fence is the current one.
+Every operation, single and in batches, with time that passes to just before, at and after each moment
+at which something ends, handles that are lost, and batches that are undone: answers and everything
+that can be seen must be as in the model, and no checker may find a breach.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from random import Random
+from typing import TypeVar
 
+import pytest
+from choosing import Dice
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    Bundle,
-    MultipleResults,
-    RuleBasedStateMachine,
-    consumes,
-    initialize,
-    invariant,
-    multiple,
-    rule,
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from port_verbs import (
+    INBOX,
+    SECOND,
+    Engine,
+    a_message,
+    claim,
+    counts,
+    do,
+    refusal,
+    register,
+    send,
+    session,
+    settle,
+    settlement,
+    state,
 )
+from store_walk import RULES, World
+from worlds import file_world, memory_world
 
 from postroom.store import records as r
 from postroom.store.clock import ManualClock
-from postroom.store.errors import LostLease
-from postroom.store.memory import MemoryStore
-from postroom.store.port import Store
-from postroom.store.sqlite.file import open_file
-from postroom.store.transact import transact, transact_one
+from postroom.store.errors import Conflict, LostLease
+from postroom.store.transact import transact
 
-INBOXES = ("worker/a", "worker/b")
-SECOND = 1_000_000
-LEASE = 10 * SECOND
+T = TypeVar("T")
 
 
-class Known:
-    """What the model knows of one message."""
+class Drawn:
+    """Chance from hypothesis, which can shrink it."""
 
-    def __init__(self, number: int, inbox: str, priority: int) -> None:
-        self.number, self.inbox, self.priority = number, inbox, priority
-        self.state = "ready"
-        self.attempts = 0
-        self.fence = 0
+    def __init__(self, data: st.DataObject) -> None:
+        self._data = data
+
+    def of(self, options: Sequence[T]) -> T:
+        return options[self._data.draw(st.integers(0, len(options) - 1))]
+
+    def number(self, low: int, high: int) -> int:
+        return self._data.draw(st.integers(low, high))
 
 
 class PortMachine(RuleBasedStateMachine):
-    """Send, claim, settle, lapse and requeue in any order; the store must agree with the model."""
+    """Any operations in any order, on the memory engine."""
 
-    leases: Bundle[r.Delivery] = Bundle("leases")
+    world: World
 
-    def open(self, clock: ManualClock) -> Store:
-        return MemoryStore(clock)
+    def open(self) -> World:
+        return memory_world()
 
     @initialize()
     def begin(self) -> None:
-        self.clock = ManualClock()
-        self.store = self.open(self.clock)
-        self.known: dict[bytes, Known] = {}
-        transact_one(self.store, r.Register(tuple(r.InboxSpec(i) for i in INBOXES)))
+        self.world = self.open()
 
     def teardown(self) -> None:
-        if hasattr(self, "store"):
-            self.store.close()
+        if hasattr(self, "world"):
+            try:
+                self.world.judge()
+            finally:
+                self.world.close()
 
-    @rule(inbox=st.sampled_from(INBOXES), priority=st.integers(0, 3))
-    def send(self, inbox: str, priority: int) -> None:
-        number = len(self.known) + 1
-        raw = bytearray(number.to_bytes(16))
-        raw[6] = raw[8] = 0x80
-        message = r.NewMessage(bytes(raw), inbox, "operator/cli", "t", b"1", priority, max_attempts=2)
-        transact_one(self.store, r.Send(message))
-        self.known[message.id] = Known(number, inbox, priority)
+    @rule(data=st.data(), which=st.sampled_from(RULES))
+    def do_one(self, data: st.DataObject, which: Callable[..., object]) -> None:
+        self.world.do(which(self.world, Drawn(data)))  # type: ignore[arg-type]  # a rule makes an operation
 
-    @rule(target=leases, inbox=st.sampled_from(INBOXES), limit=st.integers(1, 4))
-    def claim(self, inbox: str, limit: int) -> MultipleResults[r.Delivery]:
-        claimed = transact_one(self.store, r.Claim((inbox,), limit, lease_us=LEASE))
-        assert isinstance(claimed, r.Claimed)
-        for delivery in claimed.deliveries:
-            known = self.known[delivery.id]
-            assert known.state == "ready"
-            assert delivery.fence > known.fence, "fences only grow"
-            known.attempts += 1
-            assert delivery.attempt == known.attempts
-            known.state, known.fence = "leased", delivery.fence
-        fresh = [self.known[d.id] for d in claimed.deliveries if d.attempt == 1 and not d.alone]
-        assert fresh == sorted(fresh, key=lambda k: (-k.priority, k.number)), "order of sending"
-        return multiple(*claimed.deliveries)
+    @rule(data=st.data(), count=st.integers(2, 5))
+    def do_several_in_one_batch(self, data: st.DataObject, count: int) -> None:
+        chance = Drawn(data)
+        self.world.do(*(self.world.operation(chance) for _ in range(count)))
 
-    @rule(delivery=consumes(leases), verdict=st.sampled_from(list(r.Verdict)))
-    def settle(self, delivery: r.Delivery, verdict: r.Verdict) -> None:
-        known = self.known[delivery.id]
-        settle = r.Settle(delivery.id, delivery.fence, verdict, delay_us=0)
-        (answer,) = transact(self.store, [settle])
-        if known.state != "leased" or known.fence != delivery.fence:
-            assert isinstance(answer, LostLease)
-            return
-        assert isinstance(answer, r.Settled)
-        if verdict is r.Verdict.ACK:
-            known.state = "done"
-        elif verdict is r.Verdict.RELEASE:
-            known.state, known.attempts = "ready", known.attempts - 1
-        elif verdict is r.Verdict.DEAD or known.attempts >= 2:
-            known.state = "dead"
-        else:
-            known.state = "ready"
-        (again,) = transact(self.store, [settle])
-        assert isinstance(again, r.Settled)
-        assert again.already
+    @rule(data=st.data())
+    def let_time_pass(self, data: st.DataObject) -> None:
+        self.world.pass_time(Drawn(data))
+
+    @rule(data=st.data())
+    def undo_a_batch(self, data: st.DataObject) -> None:
+        self.world.undo(self.world.operation(Drawn(data)))
 
     @rule()
-    def let_all_leases_lapse(self) -> None:
-        self.clock.advance(11)
-        transact_one(self.store, r.Tick())
-        self.clock.advance(400)
-        transact_one(self.store, r.Tick())
-        for known in self.known.values():
-            if known.state == "leased":
-                known.state = "dead" if known.attempts >= 2 else "ready"
-
-    @rule(pick=st.integers(0, 50))
-    def requeue(self, pick: int) -> None:
-        dead = [id for id, known in self.known.items() if known.state == "dead"]
-        if dead:
-            id = dead[pick % len(dead)]
-            transact_one(self.store, r.Requeue((id,)))
-            self.known[id].state, self.known[id].attempts = "ready", 0
-
-    @rule()
-    def a_batch_that_is_rolled_back_changes_nothing(self) -> None:
-        self.store.begin()
-        self.store.apply([r.Claim(INBOXES, 10), r.Control(INBOXES[0], r.Switch.PURGE)])
-        self.store.rollback()
+    def lose_the_handle(self) -> None:
+        self.world.lose_handle()
 
     @invariant()
-    def the_store_agrees_with_the_model(self) -> None:
-        if not hasattr(self, "store"):
-            return
-        for id, known in self.known.items():
-            message = self.store.message(id)
-            assert message is not None
-            assert (message.state, message.attempts) == (known.state, known.attempts)
-        found = self.store.verify()
-        assert found.ok, found.faults
-        assert found.accepted == len(self.known)
-        ready = sum(c.ready for c in self.store.counts())
-        assert ready == sum(k.state == "ready" for k in self.known.values())
+    def the_store_is_as_the_model(self) -> None:
+        if hasattr(self, "world"):
+            self.world.check()
 
 
-class SqliteMachine(PortMachine):
-    def open(self, clock: ManualClock) -> Store:
+class FileMachine(PortMachine):
+    """The same on a file."""
+
+    def open(self) -> World:
         self.directory = tempfile.TemporaryDirectory()
-        return open_file(Path(self.directory.name) / "p.db", create=True, clock=clock, rng=Random(0))
+        return file_world(Path(self.directory.name) / "p.db")
 
     def teardown(self) -> None:
         super().teardown()
@@ -161,6 +117,143 @@ class SqliteMachine(PortMachine):
 
 
 TestMemoryEngine = PortMachine.TestCase
-TestMemoryEngine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
-TestSqliteEngine = SqliteMachine.TestCase
-TestSqliteEngine.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+TestMemoryEngine.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+TestFileEngine = FileMachine.TestCase
+TestFileEngine.settings = settings(max_examples=8, stateful_step_count=30, deadline=None)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_long_walk_on_the_memory_engine_is_as_the_model(seed: int) -> None:
+    world, dice = memory_world(), Dice(seed)
+    for _ in range(120):
+        world.step(dice)
+    world.check()
+    world.judge()
+    world.close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_long_walk_on_a_file_is_as_the_model(seed: int, tmp_path: Path) -> None:
+    world, dice = file_world(tmp_path / "p.db"), Dice(seed)
+    for _ in range(60):
+        world.step(dice)
+    world.check()
+    world.judge()
+    world.close()
+
+
+# What the walks have found, as single cases
+
+
+@pytest.mark.parametrize("first", [r.Verdict.RETRY, r.Verdict.RELEASE, r.Verdict.DEAD])
+def test_of_two_verdicts_on_one_lease_in_one_batch_only_the_first_stands(
+    store: Engine, first: r.Verdict
+) -> None:
+    register(store, INBOX)
+    send(store)
+    (delivery,) = claim(store)
+    effect = r.Write("ledger", "effect", "it", b"1")
+    ack = settlement(delivery, writes=[effect])
+    answers = transact(store, [settlement(delivery, first), ack, settlement(delivery, first)])
+    assert isinstance(answers[1], LostLease)
+    assert answers[2] == r.Settled(state(store, delivery.id), already=True)
+    assert store.records("ledger") == []
+
+
+def test_a_nack_that_is_repeated_after_its_pause_has_been_heard_before(store: Engine) -> None:
+    register(store, INBOX)
+    send(store)
+    (delivery,) = claim(store)
+    nack = settlement(delivery, r.Verdict.RETRY, delay_us=0)
+    assert [do(store, nack, r.Settled).already, do(store, r.Tick(), r.Ticked).promoted] == [False, 1]
+    assert do(store, nack, r.Settled) == r.Settled("ready", already=True)
+
+
+@pytest.mark.parametrize("word", ["held", "bounced"])
+def test_a_release_answers_the_state_that_its_message_has_then(store: Engine, word: str) -> None:
+    register(store, INBOX)
+    send(store, a_message(correlation_id="red"))
+    (delivery,) = claim(store)
+    end = r.Control(INBOX, r.Switch.PAUSE, "red") if word == "held" else r.Control(INBOX, r.Switch.END)
+    do(store, end, r.Changed)
+    released = settle(store, delivery, r.Verdict.RELEASE)
+    assert (released.state, state(store, delivery.id)) == (word, word)
+    assert settle(store, delivery, r.Verdict.RELEASE).already
+
+
+@pytest.mark.parametrize("kind", [r.Requeue, r.Drop])
+def test_naming_a_dead_message_twice_is_naming_it_once(
+    store: Engine, kind: type[r.Requeue] | type[r.Drop]
+) -> None:
+    (id,) = _dead(store, a_message())
+    assert do(store, kind((id, id)), r.Changed).count == 1
+
+
+def test_naming_a_message_twice_cancels_it_once(store: Engine) -> None:
+    register(store, INBOX)
+    id = send(store).id
+    assert do(store, r.Cancel((id, id)), r.Changed).count == 1
+
+
+def test_of_two_dead_messages_with_one_dedup_key_not_both_are_requeued(store: Engine) -> None:
+    ids = _dead(store, a_message(dedup_key="once"), a_message(dedup_key="once"))
+    assert isinstance(refusal(store, r.Requeue(ids)), Conflict)
+    assert [state(store, id) for id in ids] == ["dead", "dead"]
+
+
+def test_a_repeated_claim_says_what_is_left_of_the_lease(store: Engine, clock: ManualClock) -> None:
+    register(store, INBOX)
+    send(store)
+    claim(store, key="k", lease_us=10 * SECOND)
+    clock.advance(4)
+    assert [d.lease_us for d in claim(store, key="k", lease_us=10 * SECOND)] == [6 * SECOND]
+
+
+def test_a_message_that_travels_alone_has_no_company_from_another_inbox(
+    store: Engine, clock: ManualClock
+) -> None:
+    register(store, INBOX, "worker/b")
+    send(store, a_message("worker/b"))
+    claim(store, inbox="worker/b", lease_us=SECOND)
+    clock.advance(2)
+    send(store)
+    both = do(store, r.Claim((INBOX, "worker/b"), 10), r.Claimed).deliveries
+    assert [d.alone for d in both] == [False]
+    assert [d.alone for d in claim(store, inbox="worker/b")] == [True]
+
+
+def test_a_session_that_ends_in_a_batch_claims_nothing_in_it(store: Engine, clock: ManualClock) -> None:
+    register(store, INBOX)
+    sent = send(store)
+    mine = session(store)
+    batch: list[r.Operation] = [r.Activate("actor/a", mine), r.CloseSession(mine), r.Claim((INBOX,), 1, mine)]
+    assert isinstance(transact(store, batch)[2], LostLease)
+    clock.advance(1000)
+    do(store, r.Tick(), r.Ticked)
+    assert state(store, sent.id) == "ready"
+
+
+@pytest.mark.parametrize("unknown", [0, 99])
+def test_closing_a_session_that_was_never_opened_takes_nothing_back(store: Engine, unknown: int) -> None:
+    register(store, INBOX)
+    send(store)
+    (delivery,) = claim(store)
+    do(store, r.CloseSession(unknown), r.Changed)
+    assert settle(store, delivery).state == "done"
+
+
+def test_a_message_of_a_lapsed_session_is_shown_as_it_is_counted(store: Engine, clock: ManualClock) -> None:
+    register(store, INBOX)
+    sent = send(store)
+    claim(store, session=session(store, lease_us=SECOND))
+    clock.advance(2)
+    assert (counts(store).ready, state(store, sent.id)) == (1, "ready")
+
+
+def _dead(store: Engine, *messages: r.NewMessage) -> tuple[bytes, ...]:
+    """The ids of these messages, each sent and rejected."""
+    register(store, INBOX)
+    for message in messages:
+        send(store, message)
+        settle(store, claim(store)[0], r.Verdict.DEAD)
+    return tuple(message.id for message in messages)

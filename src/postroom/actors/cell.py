@@ -279,7 +279,8 @@ class Cell:
         self._running += 1
         if self._waiting:
             self.pump()
-        slot = runtime.marks.begin(delivery.seq)
+        marks = runtime.marks  # another session's, if this one is given up before the turn ends
+        slot = marks.begin(delivery.seq)
         actor.turn_begins(turn)
         try:
             reply = await run_handler(actor, handler, turn, value)
@@ -300,7 +301,7 @@ class Cell:
                 raise cancelled from None
         finally:
             actor.turn_begins(None)
-            runtime.marks.end(slot)
+            marks.end(slot)
             self._running -= 1
         if self._flight.stale:
             self._flight.redo.append(delivery)

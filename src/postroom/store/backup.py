@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import apsw
 
 from .clock import Clock, SystemClock
 from .errors import StoreUnavailable
-from .sqlite import opening
-from .sqlite.db import connect
-from .sqlite.engine import unavailable
+from .sqlite import opening, rot
+from .sqlite.db import Db, connect
+from .sqlite.engine import is_rot, unavailable
+from .sqlite.pages import RESERVED, load_checksums
 from .urls import store_path
 
 
@@ -41,18 +41,23 @@ def restore(source: Path, target_url: str, *, force: bool, clock: Clock | None =
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    for suffix in ("-wal", "-shm"):
-        target.with_name(target.name + suffix).unlink(missing_ok=True)
-    part.replace(target)
-    directory = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    rot.sync(part)
+    if not target.exists():
+        part.replace(rot.next_path(target))
+        rot.put_in_place(target)
+        return epoch
+    with rot.sole_use(target) as alone:
+        if not alone:
+            part.unlink()
+            raise _in_use(target)
+        part.replace(rot.next_path(target))
+        rot.sync(target.parent)
+        rot.put_in_place(target)
     return epoch
 
 
 def _copy(source: Path, part: Path, clock: Clock) -> int:
+    load_checksums()
     try:
         old = connect(str(source), apsw.SQLITE_OPEN_READONLY)
         new = opening.connect(str(part))
@@ -65,6 +70,7 @@ def _copy(source: Path, part: Path, clock: Clock) -> int:
         if new.pragma("application_id") != opening.APPLICATION_ID:
             raise _no_backup(source, "it is another program's file")
         opening.migrate(new, clock)
+        _protect(new)
         new.execute("BEGIN IMMEDIATE")
         epoch = opening.raise_epoch(new, clock.now().wall)
         new.execute("UPDATE store SET boot_id = ''")
@@ -73,12 +79,25 @@ def _copy(source: Path, part: Path, clock: Clock) -> int:
     except apsw.NotADBError as error:
         raise _no_backup(source, "it is no database") from error
     except apsw.Error as error:
+        if is_rot(error):
+            raise _no_backup(source, "one of its pages is damaged") from error
         raise unavailable(error) from error
     return epoch
 
 
+def _protect(new: Db) -> None:
+    """Have a copy of a file without sums on its pages keep them from now on."""
+    if new.reserve_bytes("main") != RESERVED and new.pragma("checksum_verification") is not None:
+        new.reserve_bytes("main", RESERVED)
+        new.execute("VACUUM")
+
+
 def _no_backup(source: Path, why: str) -> StoreUnavailable:
     return StoreUnavailable(f"{source} is not a postroom backup", why, "name a file made by: postroom backup")
+
+
+def _in_use(target: Path) -> StoreUnavailable:
+    return StoreUnavailable(f"{target} is in use", "another process has it open", "stop that first")
 
 
 def _check_unused(target: Path) -> None:
@@ -91,9 +110,7 @@ def _check_unused(target: Path) -> None:
         conn.execute("ROLLBACK")
         conn.close()
     except apsw.BusyError as error:
-        raise StoreUnavailable(
-            f"{target} is in use", "another process has it open", "stop that first"
-        ) from error
+        raise _in_use(target) from error
     except apsw.NotADBError:
         return
     except apsw.Error as error:

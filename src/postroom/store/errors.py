@@ -11,7 +11,7 @@ The class carries the stable ``code``; the instance carries the data.
     │       └── LostLease
     │           └── LostTerm
     └── StoreUnavailable
-        └── OutcomeUnknown
+        └── StoreBusy · StoreFull · OutcomeUnknown
 """
 
 from __future__ import annotations
@@ -112,6 +112,15 @@ class StoreBusy(StoreUnavailable):
     """Another process holds the write lock. Retrying is right; the group commit does it by itself."""
 
     code = "store_busy"
+
+
+class StoreFull(StoreUnavailable):
+    """There is no room on the store's disk, or so little that it is kept for settling what is there.
+
+    Nothing of the request was kept. It is accepted again by itself once there is room.
+    """
+
+    code = "store_full"
 
 
 class OutcomeUnknown(StoreUnavailable):

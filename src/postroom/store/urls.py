@@ -25,8 +25,9 @@ def store_path(url: str) -> Path:
 
 
 def open_store(url: str, *, create: bool, clock: Clock | None = None) -> FileStore:
-    """Open the store a URL names; see ``open_file`` for what it refuses."""
+    """Open the store a URL names, a created one with its ballast; see ``open_file`` for what it refuses."""
     path = store_path(url)
+    from .sqlite.ballast import BALLAST_BYTES
     from .sqlite.file import open_file  # apsw is loaded only once a store is really opened
 
-    return open_file(path, create=create, clock=clock)
+    return open_file(path, create=create, clock=clock, ballast=BALLAST_BYTES if create else 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 
 class Event(Struct, gc=False):
@@ -87,10 +87,16 @@ class Record(Struct, gc=False):
 
 
 class Verification(Struct, gc=False):
-    """Whether every accepted message is in exactly one state. ``faults`` says what is wrong, in words."""
+    """Whether every accepted message is in exactly one state. ``faults`` says what is wrong, in words.
+
+    ``lost_by_damage`` messages were given up in a repair of the file; ``notices`` are what a person
+    should know although it is no fault.
+    """
 
     ok: bool
     accepted: int
     unaccounted: int
     counts: dict[str, int]
     faults: list[str]
+    lost_by_damage: int = 0
+    notices: list[str] = field(default_factory=list[str])

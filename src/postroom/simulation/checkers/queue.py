@@ -64,7 +64,7 @@ class TotalQueue:
             case Settle() as settle, Settled() as answer if not answer.already:
                 self._settle(fact.at, settle, answer, sure)
             case _, Claimed(deliveries):
-                self._deliver(deliveries, sure)
+                self._deliver(fact.at, deliveries, sure)
             case Sweep(rows_us=rows_us), Changed():
                 self._swept_before = max(self._swept_before or 0, fact.at - rows_us)
             case _:
@@ -77,7 +77,7 @@ class TotalQueue:
             else:
                 self.doubtful.add(id)
         if answer.delivery is not None:
-            self._deliver((answer.delivery,), sure)
+            self._deliver(at, (answer.delivery,), sure)
 
     def _settle(self, at: int, settle: Settle, answer: Settled, sure: bool) -> None:
         for output in answer.outputs:
@@ -91,11 +91,11 @@ class TotalQueue:
         elif self.acked.setdefault(settle.id, settle.fence) != settle.fence:
             self._blame("duplicated", settle.id, "done twice, under two fences")
 
-    def _deliver(self, deliveries: Iterable[Delivery], sure: bool) -> None:
+    def _deliver(self, at: int, deliveries: Iterable[Delivery], sure: bool) -> None:
         for delivery in deliveries:
             id = delivery.id
             if delivery.type == BOUNCE_TYPE:  # the store made it itself, and told nobody
-                self.accepted.setdefault(id, delivery.created_at)
+                self.accepted.setdefault(id, at)
             if id not in self.accepted and id not in self.doubtful:
                 self._blame("unexpected", id, "delivered, but never accepted")
             if id in self.acked:

@@ -34,7 +34,7 @@ def claim(tx: Tx, op: Claim, gone: Gone) -> Claimed | PostroomError:
             deliveries += _repeat(tx, op, inbox)
         if inbox.paused or len(deliveries) >= op.limit:
             continue
-        rows = _choose(tx, op, inbox, op.limit - len(deliveries))
+        rows = _choose(tx, op, inbox, op.limit - len(deliveries), company=bool(deliveries))
         if rows:
             inbox.empty = None
             taken += [row[0] for row in rows]
@@ -48,10 +48,13 @@ def claim(tx: Tx, op: Claim, gone: Gone) -> Claimed | PostroomError:
 def _repeat(tx: Tx, op: Claim, inbox: Inbox) -> list[Delivery]:
     """What an earlier claim with the same key still holds."""
     rows = tx.rows("claim_repeat", inbox.id, op.key, tx.boot)
-    return [_delivery(op, inbox, row, row[2]) for row in rows]
+    deliveries = [_delivery(op, inbox, row[:16], row[2]) for row in rows]
+    for delivery, row in zip(deliveries, rows, strict=True):
+        delivery.lease_us = None if row[16] == SESSION_LEASE else row[16] - tx.boot
+    return deliveries
 
 
-def _choose(tx: Tx, op: Claim, inbox: Inbox, limit: int) -> list[Any]:
+def _choose(tx: Tx, op: Claim, inbox: Inbox, limit: int, *, company: bool) -> list[Any]:
     """The rows to lease: company that may travel together, or one message that must go alone."""
     if inbox.ordered:
         if tx.row("ordered_blocked", inbox.id)[0]:
@@ -60,7 +63,7 @@ def _choose(tx: Tx, op: Claim, inbox: Inbox, limit: int) -> list[Any]:
     rows = tx.rows("claim_select", inbox.id, tx.boot, limit)
     if not any(row[15] for row in rows):
         return rows
-    if rows[0][15] and op.alone_ok:
+    if rows[0][15] and op.alone_ok and not company:
         return rows[:1]
     if inbox.ordered:
         return []

@@ -15,7 +15,7 @@ import apsw
 
 from .. import records as r
 from ..clock import Clock, Instant
-from ..errors import OutcomeUnknown, PostroomError, StoreBusy, StoreUnavailable
+from ..errors import OutcomeUnknown, PostroomError, StoreBusy, StoreFull, StoreUnavailable
 from . import (
     claiming,
     keyed,
@@ -34,6 +34,9 @@ from .leases import Gone
 from .tx import Policy, Tx
 
 T = TypeVar("T")
+
+NEVER = 1 << 62
+"""A boot time that does not come."""
 
 
 class SqliteEngine:
@@ -62,6 +65,9 @@ class SqliteEngine:
         self._tx: Tx | None = None
         self._rung: set[str] = set()
         self._sweep_after = 0
+        self._ready = True
+        self._look_at = NEVER
+        self._refusal: StoreFull | None = None
         self._pid = os.getpid()
         self._seen: int = self._version()
         self._changed = False
@@ -72,6 +78,8 @@ class SqliteEngine:
     def begin(self) -> None:
         """Take the write lock now or raise ``StoreBusy``."""
         self._check_process()
+        if not self._ready:
+            self._make_ready()
         try:
             self._write.execute("BEGIN IMMEDIATE")
         except apsw.BusyError as error:
@@ -81,6 +89,11 @@ class SqliteEngine:
         try:
             self._notice()
             self._tx = Tx(self._write, self._registry, self.clock.now(), self._rng, self.policy)
+            if self._tx.boot >= self._look_at:
+                self._look_around(self._tx.boot)
+        except apsw.Error as error:
+            self.rollback()
+            raise unavailable(error) from error
         except BaseException:
             self.rollback()
             raise
@@ -107,12 +120,13 @@ class SqliteEngine:
             if settles:
                 _place(answers, settles, settling.settle(tx, [op for _, op in settles]))
             if sends:
-                _place(answers, sends, sending.accept(tx, [op for _, op in sends]))
+                _place(answers, sends, sending.take_in(tx, [op for _, op in sends], self._refusal))
             for n, claim in claims:
                 answers[n] = claiming.claim(tx, claim, self._gone)
             sending.send_bounces(tx)
             tx.close()
-        except apsw.Error as error:
+        except (apsw.Error, OSError) as error:
+            self._write_failed(error)
             raise unavailable(error) from error
         return [answer for answer in answers if answer is not None]
 
@@ -123,6 +137,7 @@ class SqliteEngine:
         try:
             self._write.execute("COMMIT")
         except apsw.Error as error:
+            self._write_failed(error)
             raise OutcomeUnknown(
                 "the commit failed", str(error), "repeat the request with the same id"
             ) from error
@@ -144,7 +159,10 @@ class SqliteEngine:
 
     def changed_elsewhere(self) -> bool:
         if self._tx is None:
-            self._notice()
+            try:
+                self._notice()
+            except apsw.Error as error:
+                raise unavailable(error) from error
         changed, self._changed = self._changed, False
         return changed
 
@@ -181,11 +199,18 @@ class SqliteEngine:
         return self._look(lambda conn, _: reading.activations(conn))
 
     def verify(self, *, deep: bool = False) -> r.Verification:
-        return self._look(lambda conn, _: verifying.verify(conn, deep=deep))
+        return self._look(
+            lambda conn, _: verifying.verify(conn, deep=deep, below=lambda: self._file_faults(conn))
+        )
+
+    def _file_faults(self, conn: Db) -> list[str]:
+        """What is wrong with the files under the store."""
+        return []
 
     def backup(self, path: str) -> None:
         """Copy the store, as of one moment, into a new file."""
         target = connect(path)
+        target.pragma("synchronous", "EXTRA")  # a journal that came back would undo the last step
         source = self._open_reader()
         try:
             with target.backup("main", source, "main") as copying:
@@ -220,7 +245,8 @@ class SqliteEngine:
             try:
                 return read(conn, self.clock.now())
             finally:
-                conn.execute("COMMIT")
+                if conn.in_transaction:  # a page that cannot be read ends it
+                    conn.execute("COMMIT")
                 self._readers.append(conn)
         except apsw.Error as error:
             raise unavailable(error) from error
@@ -248,6 +274,15 @@ class SqliteEngine:
                 "SQLite's locks do not survive one",
                 "open the store again in the child process",
             )
+
+    def _look_around(self, boot: int) -> None:
+        """Look at what is under the store; called in a transaction once ``_look_at`` has come."""
+
+    def _make_ready(self) -> None:
+        """Put right what keeps a transaction from beginning; called while ``_ready`` is false."""
+
+    def _write_failed(self, error: Exception) -> None:
+        """A statement or a commit has failed with this error."""
 
     def _begun(self, session: int) -> frozenset[int] | None:
         """Turns that a session had begun; None when nobody can know."""
@@ -295,15 +330,23 @@ def _place(
         answers[n] = answer
 
 
-def unavailable(error: apsw.Error) -> StoreUnavailable:
+def unavailable(error: Exception) -> StoreUnavailable:
     """A storage error in the words of the port."""
+    if isinstance(error, apsw.FullError):
+        return StoreFull("the store's disk is full", str(error), "free space on it")
     if isinstance(error, apsw.BusyError):
         return StoreBusy("the store is busy", str(error), "try again")
-    advice: dict[type[apsw.Error], str] = {
+    advice: dict[type[Exception], str] = {
         apsw.ReadOnlyError: "make the file and its directory writable",
-        apsw.FullError: "free space on its disk",
         apsw.NotADBError: "choose another file",
-        apsw.CorruptError: "restore a backup with: postroom restore",
     }
+    if isinstance(error, apsw.CorruptError) or is_rot(error):
+        do = "see what is wrong with: postroom verify --deep; mend it with: postroom repair"
+        return StoreUnavailable("the store is damaged", str(error), do)
     do = advice.get(type(error), "look at the disk and the file's permissions")
     return StoreUnavailable("the store does not answer", str(error), do)
+
+
+def is_rot(error: Exception) -> bool:
+    """Whether a page was met that does not have the sum it was written with."""
+    return getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_DATA

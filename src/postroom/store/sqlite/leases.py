@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..backoff import backoff_us
 from ..states import State
 from . import moves
-from .inboxes import ENDED
+from .inboxes import ENDED, UNREGISTERED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,15 +29,19 @@ class Gone:
 
 def settle_down(
     tx: Tx, seq: int, fence: int, inbox: Inbox, attempts: int, strikes: int, key: str | None
-) -> None:
-    """A message that has just become ready again may meet an ended inbox or a paused key."""
+) -> State:
+    """A message that has just become ready may meet an ended inbox or a paused key; its state then."""
     if inbox.life == ENDED:
         moves.to_final(
             tx, seq, State.READY, State.BOUNCED, fence, inbox,
             verb="bounce", attempt=attempts, reason="recipient ended",
         )  # fmt: skip
-    elif inbox.has_paused_keys and key is not None and tx.row("key_paused", inbox.id, key):
+        return State.BOUNCED
+    paused = inbox.has_paused_keys and key is not None and tx.row("key_paused", inbox.id, key)
+    if inbox.life == UNREGISTERED or paused:
         moves.to_held(tx, seq, State.READY, fence, attempts=attempts, strikes=strikes)
+        return State.HELD
+    return State.READY
 
 
 def take_back(tx: Tx, rows: Iterable[tuple[int]], begun: frozenset[int] | None) -> tuple[int, int]:

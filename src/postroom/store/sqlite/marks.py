@@ -38,7 +38,8 @@ class FileMarks:
         return slot
 
     def end(self, slot: int) -> None:
-        if slot >= 0:
+        """The turn is over; of a session that was given up meanwhile nothing is left to mark."""
+        if slot >= 0 and not self._map.closed:
             SLOT.pack_into(self._map, slot * SLOT.size, 0)
             self._free.append(slot)
 

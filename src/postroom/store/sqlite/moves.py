@@ -98,7 +98,7 @@ def to_delayed(
 
 def to_held(tx: Tx, seq: int, source: State, fence: int, *, attempts: int, strikes: int) -> None:
     """Keep a ready message back because its correlation id is paused."""
-    changed = tx.run("to_held", attempts, strikes, None, seq, int(source), fence)
+    changed = tx.run("to_held", attempts, strikes, seq, int(source), fence)
     _must(changed, seq, source, State.HELD)
     tx.note(seq, "hold", State.HELD, attempts, fence)
 

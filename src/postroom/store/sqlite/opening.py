@@ -11,6 +11,7 @@ from ..clock import Clock
 from ..errors import StoreUnavailable
 from . import db
 from .db import Db
+from .pages import RESERVED
 from .queries import QUERIES
 
 APPLICATION_ID = 0x706F7374  # "post"
@@ -70,7 +71,16 @@ def create_file(path: Path) -> None:
 def connect(name: str, *, read_only: bool = False) -> Db:
     """A connection with the settings every promise rests on, read back where SQLite may refuse them."""
     conn = db.connect(name, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI)
-    conn.set_busy_timeout(0)
+    try:
+        _set_up(conn, read_only)
+    except BaseException:
+        conn.close()
+        raise
+    return conn
+
+
+def _set_up(conn: Db, read_only: bool) -> None:
+    conn.set_busy_timeout(5000)  # whoever opens the file first keeps all others out while it looks at it
     conn.pragma("trusted_schema", False)
     conn.pragma("foreign_keys", False)
     conn.pragma("journal_size_limit", 64 << 20)
@@ -78,7 +88,23 @@ def connect(name: str, *, read_only: bool = False) -> Db:
     conn.pragma("temp_store", 2)
     if read_only:
         conn.pragma("query_only", True)
-    return conn
+    conn.set_busy_timeout(0)
+
+
+def prepare_sums(conn: Db) -> None:
+    """Have a new file keep a sum on each page, where apsw came with SQLite's checksum VFS."""
+    if conn.pragma("page_count") == 0 and conn.pragma("checksum_verification") is not None:
+        conn.reserve_bytes("main", RESERVED)
+
+
+def check_sums(conn: Db) -> None:
+    """Refuse to write into a file with sums on its pages that nothing would keep right."""
+    if conn.reserve_bytes("main") == RESERVED and not conn.pragma("checksum_verification"):
+        raise StoreUnavailable(
+            "the store keeps sums of its pages",
+            "this apsw came without SQLite's checksum VFS",
+            "install apsw from a wheel",
+        )
 
 
 def make_durable(conn: Db) -> None:

@@ -49,6 +49,9 @@ INSERT INTO inbox (address, role, life, member) VALUES (?, ?, ?, ?);
 UPDATE inbox SET life = 1, bound = coalesce(?, bound), policy = coalesce(?, policy),
        ordered = coalesce(?, ordered) WHERE id = ?;
 
+-- name: inbox_member
+UPDATE inbox SET member = ? WHERE id = ?;
+
 -- name: inbox_switch
 UPDATE inbox SET paused = ?, draining = ?, life = ? WHERE id = ?;
 
@@ -136,8 +139,8 @@ ORDER BY rank, seq LIMIT ?;
 
 -- name: claim_repeat
 SELECT seq, id, fence, sender, type, body, priority, attempts - 1, max_attempts, created_at, ready_at,
-       correlation_id, causation_id, reply_to, headers, strikes
-FROM message WHERE state = 1 AND state < 4 AND inbox = ? AND claim_key = ? AND rank > ?;
+       correlation_id, causation_id, reply_to, headers, strikes, rank
+FROM message WHERE state = 1 AND state < 4 AND inbox = ? AND claim_key = ? AND rank > ? ORDER BY seq;
 
 -- name: claim_take
 UPDATE message SET state = 1, rank = ?, attempts = attempts + 1, fence = fence + 1, session = ?,
@@ -176,7 +179,7 @@ UPDATE message SET rank = ? WHERE seq = ? AND state = 1 AND fence = ?;
 
 -- name: to_ready
 UPDATE message SET state = 0, rank = 3 - priority, ready_at = ?, session = NULL, attempts = ?,
-       strikes = ?, verdict = ?, due_at = NULL, final_at = NULL, claim_key = NULL, reason = ?, error = ?
+       strikes = ?, verdict = coalesce(?, verdict), due_at = NULL, final_at = NULL, claim_key = NULL, reason = ?, error = ?
 WHERE seq = ? AND state = ? AND fence = ?;
 
 -- name: to_delayed
@@ -185,7 +188,7 @@ UPDATE message SET state = 2, rank = ?, due_at = ?, session = NULL, strikes = ?,
 WHERE seq = ? AND state = ? AND fence = ?;
 
 -- name: to_held
-UPDATE message SET state = 3, rank = 0, session = NULL, attempts = ?, strikes = ?, verdict = ?
+UPDATE message SET state = 3, rank = 0, session = NULL, attempts = ?, strikes = ?
 WHERE seq = ? AND state = ? AND fence = ?;
 
 -- name: to_final
@@ -334,7 +337,7 @@ WHERE state = 3 AND state < 4 AND inbox = ?1
 ORDER BY seq;
 
 -- name: by_id
-SELECT seq, state, fence, attempts, inbox, dedup_key FROM message WHERE id = ?;
+SELECT seq, state, fence, attempts, inbox, dedup_key, correlation_id FROM message WHERE id = ?;
 
 -- name: bounce_source
 SELECT message.id, inbox.address, sender, type, correlation_id, reply_to
@@ -370,8 +373,9 @@ DELETE FROM spent_id WHERE id IN (SELECT id FROM spent_id WHERE at < ? ORDER BY 
 -- name: show
 SELECT message.id, seq, inbox.address, sender, type, state, priority, attempts, max_attempts, fence,
        created_at, body, correlation_id, causation_id, reply_to, dedup_key, headers, due_at, expires_at,
-       final_at, reason, error, rank, expires_boot, claimed_at, session
-FROM message JOIN inbox ON inbox.id = message.inbox WHERE message.id = ?;
+       final_at, reason, error, rank, expires_boot, claimed_at, session,
+       state = 1 AND rank = 4611686018427387904 AND session IN (SELECT id FROM session WHERE live = 0 OR expires <= ?1)
+FROM message JOIN inbox ON inbox.id = message.inbox WHERE message.id = ?2;
 
 -- name: show_events
 SELECT at, event, state, attempt, fence, since, session, reason, error FROM event WHERE message = ? ORDER BY rowid;
@@ -379,7 +383,8 @@ SELECT at, event, state, attempt, fence, since, session, reason, error FROM even
 -- name: peek
 SELECT message.id, seq, inbox.address, sender, type, state, priority, attempts, max_attempts, fence,
        created_at, body, correlation_id, causation_id, reply_to, dedup_key, headers, due_at, expires_at,
-       final_at, reason, error, rank, expires_boot, claimed_at, session
+       final_at, reason, error, rank, expires_boot, claimed_at, session,
+       state = 1 AND rank = 4611686018427387904 AND session IN (SELECT id FROM session WHERE live = 0 OR expires <= ?5)
 FROM message JOIN inbox ON inbox.id = message.inbox
 WHERE message.inbox = (SELECT id FROM inbox WHERE address = ?1) AND state < 4 AND seq > ?2
   AND (?3 IS NULL OR state = ?3)
@@ -388,7 +393,8 @@ ORDER BY CASE WHEN state = 0 THEN rank ELSE 9 END, seq LIMIT ?4;
 -- name: peek_final
 SELECT message.id, seq, inbox.address, sender, type, state, priority, attempts, max_attempts, fence,
        created_at, body, correlation_id, causation_id, reply_to, dedup_key, headers, due_at, expires_at,
-       final_at, reason, error, rank, expires_boot, claimed_at, session
+       final_at, reason, error, rank, expires_boot, claimed_at, session,
+       state = 1 AND rank = 4611686018427387904 AND session IN (SELECT id FROM session WHERE live = 0 OR expires <= ?5)
 FROM message JOIN inbox ON inbox.id = message.inbox
 WHERE message.inbox = (SELECT id FROM inbox WHERE address = ?1) AND state = ?3 AND seq > ?2
 ORDER BY seq LIMIT ?4;
@@ -396,7 +402,7 @@ ORDER BY seq LIMIT ?4;
 -- name: dead_all
 SELECT message.id, seq, inbox.address, sender, type, state, priority, attempts, max_attempts, fence,
        created_at, body, correlation_id, causation_id, reply_to, dedup_key, headers, due_at, expires_at,
-       final_at, reason, error, rank, expires_boot, claimed_at, session
+       final_at, reason, error, rank, expires_boot, claimed_at, session, 0
 FROM message JOIN inbox ON inbox.id = message.inbox
 WHERE state = 5 AND (?1 IS NULL OR inbox.address = ?1) ORDER BY final_at, seq LIMIT ?2;
 
@@ -469,6 +475,11 @@ SELECT inbox, state, count FROM dropped;
 
 -- name: verify_orphans
 SELECT count(*) FROM message WHERE inbox NOT IN (SELECT id FROM inbox);
+
+-- name: verify_damaged
+SELECT i.id, CAST(json_extract(CAST(r.value AS TEXT), '$.lost') AS INTEGER)
+FROM record r JOIN inbox i ON i.address = r.key
+WHERE r.owner = 'postroom/damage' AND r.kind = 'lost';
 
 -- name: raise_epoch
 UPDATE store SET epoch = ?;

@@ -34,7 +34,7 @@ def _stored(row: tuple[Any, ...], now: Instant) -> StoredMessage:
         and state in (State.READY, State.DELAYED, State.HELD)
     ):
         state = State.EXPIRED
-    elif rank <= now.boot and state in (State.DELAYED, State.LEASED):
+    elif (rank <= now.boot or row[26]) and state in (State.DELAYED, State.LEASED):
         state = State.READY
     return StoredMessage(
         id=row[0], seq=row[1], recipient=row[2], sender=row[3], type=row[4], state=state.word,
@@ -45,7 +45,7 @@ def _stored(row: tuple[Any, ...], now: Instant) -> StoredMessage:
 
 
 def message(conn: Db, now: Instant, id: bytes) -> StoredMessage | None:
-    rows = _rows(conn, "show", id)
+    rows = _rows(conn, "show", now.boot, id)
     if not rows:
         return None
     found = _stored(rows[0], now)
@@ -88,7 +88,7 @@ def peek(
     wanted = None if state is None else State[state.upper()]
     query = "peek_final" if wanted is not None and wanted >= State.DONE else "peek"
     code = None if wanted is None else int(wanted)
-    return [_stored(row, now) for row in _rows(conn, query, inbox, after, code, limit)]
+    return [_stored(row, now) for row in _rows(conn, query, inbox, after, code, limit, now.boot)]
 
 
 def dead(conn: Db, now: Instant, inbox: str | None, limit: int) -> list[StoredMessage]:

@@ -22,6 +22,10 @@ def role_of(address: str) -> str:
 def ensure(tx: Tx, address: str, life: int, *, member: bool = True) -> Inbox:
     """The inbox row of an address, made if the store has never heard of it."""
     inbox = tx.registry.find(address)
+    member = member and not address.startswith("any:")
+    if inbox is not None and inbox.life == UNREGISTERED and inbox.member != member:
+        tx.run("inbox_member", member, inbox.id)
+        inbox.member = member
     if inbox is None:
         tx.run("inbox_insert", address, role_of(address), life, member)
         inbox = tx.registry.find(address)
@@ -57,7 +61,7 @@ def _open_shared(tx: Tx, address: str) -> None:
     if shared.life != OPEN:
         tx.run("inbox_set", None, None, None, shared.id)
         _changed(tx)
-        resume_held(tx, tx.registry.get(shared.id))
+    resume_held(tx, tx.registry.get(shared.id))
 
 
 def resume_held(tx: Tx, inbox: Inbox) -> int:

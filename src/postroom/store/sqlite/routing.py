@@ -56,13 +56,22 @@ def route(tx: Tx, send: Send) -> list[Row] | PostroomError:
 def _unrouted(tx: Tx, send: Send, inbox: Inbox | None, *, empty: bool = False) -> list[Row] | PostroomError:
     """Mail for somebody who is not there: refused, bounced or held, as the sender chose."""
     address = send.message.recipient
+    before = tx.registry.find(address)
+    if before is not None and (
+        tx.row("message_same", send.message.id) or tx.row("spent_digest", send.message.id)
+    ):
+        return [
+            Row(send.message, before, State.HELD)
+        ]  # it was accepted, whatever has become of its recipient
     if inbox is not None and inbox.life == OPEN and send.bounded:
         return InboxEnded(f"inbox {address} takes no more mail", "it is draining", "resume it first")
     if inbox is not None and inbox.life == OPEN:
         return [Row(send.message, inbox, State.READY)]
     ended = inbox is not None and inbox.life == ENDED
     if send.unrouted is Unrouted.HOLD and not ended:
-        return [Row(send.message, ensure(tx, address, UNREGISTERED), State.HELD)]
+        later = send.message.delay_us > 0 or send.message.due_at is not None
+        state = State.DELAYED if later else State.HELD
+        return [Row(send.message, ensure(tx, address, UNREGISTERED), state)]
     if send.unrouted is Unrouted.BOUNCE or (send.unrouted is Unrouted.HOLD and not send.bounded):
         row = Row(send.message, inbox or ensure(tx, address, UNREGISTERED), State.BOUNCED)
         row.reason = "recipient ended" if ended else "recipient unknown"

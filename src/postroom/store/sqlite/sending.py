@@ -13,12 +13,13 @@ from ..errors import (
     Conflict,
     InboxFull,
     PostroomError,
+    StoreFull,
 )
 from ..identity import content_digest, derived_id, id_text
 from ..records import Accepted, Delivery, NewMessage, Send, Unrouted
 from ..states import State
 from . import moves
-from .inboxes import OPEN, Inbox
+from .inboxes import OPEN, UNREGISTERED, Inbox
 from .routing import Row, route
 from .timekeeping import AT_ONCE, expire
 from .tx import ACCEPTED, BOUNCED, OVERFLOWED, SESSION_LEASE
@@ -44,37 +45,118 @@ class _Room:
 Rooms = dict[int, _Room]
 
 
+def take_in(tx: Tx, sends: Sequence[Send], refusal: StoreFull | None) -> list[Answer]:
+    """Accept sends of their own, unless there is no room for them.
+
+    A refusal is only for what is new: who repeats a send learns that it was kept. What turns send is
+    accepted all the same.
+    """
+    if refusal is None:
+        return accept(tx, sends)
+    answers: list[Answer] = []
+    for send in sends:
+        answers += [_only_known(tx, send) or refusal] if send.bounded else accept(tx, [send])
+    return answers
+
+
+def _only_known(tx: Tx, send: Send) -> Answer | None:
+    """The answer to a send that needs no room; None if it does."""
+    recipient = send.message.recipient
+    if send.unrouted is not Unrouted.REFUSE and ":" not in recipient and tx.registry.find(recipient) is None:
+        return None
+    found = route(tx, send)
+    if isinstance(found, PostroomError):
+        return found
+    known = [_known(tx, row) for row in found]
+    if None in known:
+        return None
+    answer = known[0]
+    if len(known) > 1 and isinstance(answer, Accepted):
+        answer.copies = tuple(row.message.id for row in found)
+    return answer
+
+
 def accept(tx: Tx, sends: Sequence[Send]) -> list[Answer]:
     """Accept a batch of sends; each is answered by itself, in order."""
     rooms: Rooms = {}
     placed: list[list[Row] | PostroomError] = []
     rows: list[Row] = []
+    doubles: dict[int, Accepted | Conflict] = {}
     tx.registry.fetch(send.message.recipient for send in sends)
     for send in sends:
         found = route(tx, send)
+        if _doubtful(tx, found, rooms):
+            doubles |= _insert(tx, rows) if rows else {}
+            rows, rooms = [], {}
+            found = _carefully(tx, send)
         if not isinstance(found, PostroomError):
-            found = _place_all(tx, send, found, rooms)
-        if not isinstance(found, PostroomError):
+            _place_all(tx, send, found, rooms)
             rows += found
         placed.append(found)
-    doubles = _insert(tx, rows) if rows else {}
+    doubles |= _insert(tx, rows) if rows else {}
     return [found if isinstance(found, PostroomError) else _answer(found, doubles) for found in placed]
 
 
-def check(tx: Tx, send: Send) -> PostroomError | None:
-    """Why this send would be refused, or None; sends nothing. For outputs that ride on an ack."""
+def _doubtful(tx: Tx, found: list[Row] | PostroomError, rooms: Rooms) -> bool:
+    """Whether a send may be refused, wholly or for one of its copies: then what is stored decides."""
+    if isinstance(found, PostroomError):
+        return True
+    for row in found:
+        if row.state is State.READY and _room(tx, row.inbox, rooms).depth >= row.inbox.bound:
+            return True
+    return len(found) > 1 and any(_known(tx, row) for row in found)
+
+
+def _room(tx: Tx, inbox: Inbox, rooms: Rooms) -> _Room:
+    room = rooms.get(inbox.id)
+    if room is None:
+        room = rooms[inbox.id] = _Room(tx, inbox)
+    return room
+
+
+def _carefully(tx: Tx, send: Send) -> list[Row] | PostroomError:
+    """Where a send goes when all before it is stored: nothing of it is done if a part is refused.
+
+    A repeat takes no room, and is answered whatever has become of its recipient.
+    """
     found = route(tx, send)
     if isinstance(found, PostroomError):
         return found
     for row in found:
-        if send.bounded and row.state is State.READY and row.inbox.policy in REFUSING:
-            depth = tx.depth(row.inbox.id)
-            if depth >= row.inbox.bound:
-                return _inbox_full(row.inbox, depth)
         known = _known(tx, row)
         if isinstance(known, Conflict):
             return known
-    return None
+        if known is not None or (row.state is not State.BOUNCED and _twin(tx, row) is not None):
+            row.state = State.HELD
+        elif row.state is State.READY and (refused := _refused(tx, send, row.inbox)):
+            return refused
+    return found
+
+
+def _twin(tx: Tx, row: Row) -> object:
+    """The live message with the same dedup key, if there is one."""
+    key = row.message.dedup_key
+    if key is None:
+        return None
+    expire(tx, AT_ONCE)
+    return tx.row("message_by_dedup", row.inbox.id, key)
+
+
+def _refused(tx: Tx, send: Send, inbox: Inbox) -> InboxFull | None:
+    """Whether the bound of an inbox refuses this; mail past its expiry makes room first."""
+    if tx.depth(inbox.id) >= inbox.bound:
+        expire(tx, AT_ONCE)
+    depth = tx.depth(inbox.id)
+    if not send.bounded or depth < inbox.bound:
+        return None
+    nothing_to_drop = inbox.policy == "drop-oldest" and tx.row("oldest_ready", inbox.id) is None
+    return _inbox_full(inbox, depth) if inbox.policy in REFUSING or nothing_to_drop else None
+
+
+def check(tx: Tx, send: Send) -> PostroomError | None:
+    """Why this send would be refused, or None; sends nothing. For outputs that ride on an ack."""
+    found = _carefully(tx, send)
+    return found if isinstance(found, PostroomError) else None
 
 
 def _known(tx: Tx, row: Row) -> Accepted | Conflict | None:
@@ -88,6 +170,11 @@ def _known(tx: Tx, row: Row) -> Accepted | Conflict | None:
     return Accepted(row.message.id, "duplicate") if spent[0] == _digest(row) else _other_content()
 
 
+def content(m: NewMessage) -> object:
+    """What must be the same for one id to be the same message."""
+    return (m.recipient, m.sender, m.type, m.body, m.priority, m.dedup_key, m.correlation_id)
+
+
 def _digest(row: Row) -> bytes:
     m = row.message
     return content_digest(
@@ -95,27 +182,20 @@ def _digest(row: Row) -> bytes:
     )
 
 
-def _place_all(tx: Tx, send: Send, rows: list[Row], rooms: Rooms) -> list[Row] | PostroomError:
+def _place_all(tx: Tx, send: Send, rows: list[Row], rooms: Rooms) -> None:
     for row in rows:
-        if row.state is State.READY and (refused := _place(tx, send, row, rooms)):
-            return refused
-    return rows
+        if row.state is State.READY:
+            _place(tx, send, row, rooms)
 
 
-def _place(tx: Tx, send: Send, row: Row, rooms: Rooms) -> PostroomError | None:
+def _place(tx: Tx, send: Send, row: Row, rooms: Rooms) -> None:
     """Apply the inbox's bound, then choose the state the message begins in."""
     inbox, message = row.inbox, row.message
-    room = rooms.get(inbox.id)
-    if room is None:
-        room = rooms[inbox.id] = _Room(tx, inbox)
+    room = _room(tx, inbox, rooms)
     if room.depth >= inbox.bound:
-        before = tx.depth(inbox.id)
-        if expire(tx, AT_ONCE):
-            room.depth += tx.depth(inbox.id) - before
-    if room.depth >= inbox.bound:
-        refused = _full(tx, send, row, room)
-        if refused is not None or row.state is State.BOUNCED:
-            return refused
+        _full(tx, send, row, room)
+        if row.state is State.BOUNCED:
+            return
     if message.delay_us > 0 or message.due_at is not None:
         row.state = State.DELAYED
     elif inbox.has_paused_keys and tx.row("key_paused", inbox.id, message.correlation_id):
@@ -125,7 +205,6 @@ def _place(tx: Tx, send: Send, row: Row, rooms: Rooms) -> PostroomError | None:
     else:
         tx.ring(inbox)
     room.depth += 1
-    return None
 
 
 def _may_hand_over(tx: Tx, inbox: Inbox) -> bool:
@@ -137,18 +216,16 @@ def _may_hand_over(tx: Tx, inbox: Inbox) -> bool:
     return inbox.empty
 
 
-def _full(tx: Tx, send: Send, row: Row, room: _Room) -> PostroomError | None:
-    """What a full inbox does: to sends from outside turns its policy, to turns a remark."""
+def _full(tx: Tx, send: Send, row: Row, room: _Room) -> None:
+    """What a full inbox that does not refuse does: to turns a remark, to others its policy."""
     inbox = row.inbox
     if not send.bounded:
         tx.count(inbox.id, OVERFLOWED)
         row.overflow = inbox.address
-        return None
-    if inbox.policy == "bounce":
+    elif inbox.policy == "bounce":
         row.state, row.reason = State.BOUNCED, "inbox full"
-        return None
-    if inbox.policy == "drop-oldest" and (oldest := tx.row("oldest_ready", inbox.id)):
-        seq, fence, attempts = oldest
+    else:
+        seq, fence, attempts = tx.row("oldest_ready", inbox.id)
         moves.to_final(
             tx,
             seq,
@@ -162,8 +239,6 @@ def _full(tx: Tx, send: Send, row: Row, room: _Room) -> PostroomError | None:
         )
         tx.count(inbox.id, OVERFLOWED)
         room.depth -= 1
-        return None
-    return _inbox_full(inbox, room.depth)
 
 
 def _inbox_full(inbox: Inbox, depth: int) -> InboxFull:
@@ -179,6 +254,8 @@ def _insert(tx: Tx, rows: list[Row]) -> dict[int, Accepted | Conflict]:
     first = tx.take_seqs(len(rows))
     for n, row in enumerate(rows):
         row.seq = first + n
+    if any(row.message.dedup_key is not None for row in rows):
+        expire(tx, AT_ONCE)  # what has expired takes no key any more
     known = _spent(tx, rows)
     inserted = tx.run_many(
         "message_insert",
@@ -285,13 +362,14 @@ def _answer(rows: list[Row], doubles: dict[int, Accepted | Conflict]) -> Answer:
     if answer is None:
         answer = Accepted(
             first.message.id,
-            STATE_WORDS.get(first.state, "accepted"),
+            STATE_WORDS.get(first.state) or ("held" if first.inbox.life == UNREGISTERED else "accepted"),
             first.seq,
             first.delivery,
             overflow=first.overflow,
         )
     if len(rows) > 1 and isinstance(answer, Accepted):
-        answer.copies = tuple(row.message.id for row in rows)
+        kept = [doubles.get(row.seq) or Accepted(row.message.id, "") for row in rows]
+        answer.copies = tuple(copy.id for copy in kept if isinstance(copy, Accepted))
     return answer
 
 

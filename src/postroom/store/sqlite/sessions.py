@@ -40,6 +40,9 @@ def renew(tx: Tx, op: RenewSession) -> Changed | PostroomError:
 def close(tx: Tx, op: CloseSession) -> Changed:
     """End a session on purpose: whatever it holds goes back with its attempt."""
     changed = tx.run("session_end", op.session)
+    if not changed:
+        return Changed(0)
+    tx.ended(op.session)
     tx.run("activation_free_session", op.session)
     take_back(tx, tx.rows("leased_by_session", op.session), frozenset())
     return Changed(changed)
@@ -48,6 +51,7 @@ def close(tx: Tx, op: CloseSession) -> Changed:
 def lapse(tx: Tx, session: int, gone: Gone) -> tuple[int, int]:
     """End a session that was not renewed or whose process is gone; answers (taken back, buried)."""
     tx.run("session_end", session)
+    tx.ended(session)
     tx.run("activation_free_session", session)
     return take_back(tx, tx.rows("leased_by_session", session), gone.begun(session))
 

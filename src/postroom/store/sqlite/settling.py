@@ -51,21 +51,27 @@ def settle(tx: Tx, ops: Sequence[Settle]) -> list[Settled | PostroomError]:
     terms: dict[Term, bool] = {}
     answers: list[Settled | PostroomError] = []
     standing: list[tuple[Settle, Lease, Settled]] = []
-    settled: set[int] = set()
+    sent: dict[bytes, object] = {}
+    settled: dict[int, tuple[Verdict, Settled]] = {}
+    repeats: list[tuple[Settled, Settled]] = []
     for op, lease in zip(ops, leases, strict=True):
-        refused = _guard(tx, op, lease, settled, terms, writes)
+        refused = _guard(tx, op, lease, settled, terms, writes, sent)
         if refused is not None:
             answers.append(refused)
+            if lease is not None and isinstance(refused, Settled) and lease[SEQ] in settled:
+                repeats.append((refused, settled[lease[SEQ]][1]))
             continue
         assert lease is not None
-        settled.add(lease[SEQ])
         answer = Settled("done")
+        settled[lease[SEQ]] = op.verdict, answer
         answers.append(answer)
         inbox = tx.registry.get(lease[INBOX])
         if inbox.ordered:
             tx.ring(inbox)
         standing.append((op, lease, answer))
     _apply(tx, standing)
+    for repeat, first in repeats:
+        repeat.state = first.state
     writes.apply()
     return answers
 
@@ -85,15 +91,16 @@ def _guard(
     tx: Tx,
     op: Settle,
     lease: Lease | None,
-    settled: set[int],
+    settled: dict[int, tuple[Verdict, Settled]],
     terms: dict[Term, bool],
     writes: keyed.Writes,
+    sent: dict[bytes, object],
 ) -> Settled | PostroomError | None:
     """Why this settlement does not stand, or its old answer; None if it stands."""
     if lease is None:
         return UnknownMessage("no such message", "its id is not known here", "check the id")
     if lease[STATE] != State.LEASED or lease[FENCE] != op.fence or lease[SEQ] in settled:
-        return _not_leased(tx, op, lease, lease[SEQ] in settled)
+        return _not_leased(tx, op, lease, settled.get(lease[SEQ]))
     if op.term is not None:
         if op.term not in terms:
             terms[op.term] = still_holds(tx, op.term)
@@ -104,24 +111,34 @@ def _guard(
                 "this instance's term is over",
                 "stop this instance",
             )
+    mine: dict[bytes, object] = {}
     for output in op.outputs:
         refused = sending.check(tx, output)
+        content = sending.content(output.message)
+        if refused is None and {**sent, **mine}.get(output.message.id, content) != content:
+            refused = Conflict(
+                "the id is taken", "another output has this id and other content", "use a new id"
+            )
         if refused is not None:
             return refused
+        mine[output.message.id] = content
     if op.writes and not writes.stage(op.writes):
         return Conflict(
             "a record changed meanwhile",
             "it is not at the version that was read",
             "reload and repeat",
         )
+    sent |= mine
     return None
 
 
-def _not_leased(tx: Tx, op: Settle, lease: Lease, just_settled: bool) -> Settled | PostroomError:
+def _not_leased(
+    tx: Tx, op: Settle, lease: Lease, just: tuple[Verdict, Settled] | None
+) -> Settled | PostroomError:
     """A repeat of the settlement that ended this lease is answered; anything else has lost it."""
-    if lease[FENCE] == op.fence and (just_settled or lease[VERDICT] == op.verdict):
-        state = "done" if just_settled else State(lease[STATE]).word
-        return Settled(state, already=True)
+    verdict = lease[VERDICT] if just is None else just[0]
+    if lease[FENCE] == op.fence and verdict == op.verdict and (just or lease[STATE] != State.LEASED):
+        return Settled(State(lease[STATE]).word, already=True)
     tx.count(lease[INBOX], LOST)
     why = (
         "it was leased again under another fence"
@@ -172,8 +189,7 @@ def _other_verdict(tx: Tx, op: Settle, lease: Lease) -> str:
             tx, seq, State.LEASED, fence, inbox, attempts=attempts - 1, strikes=strikes, verb="release",
             verdict=op.verdict, reason=op.reason, since=lease[SINCE], session=lease[SESSION],
         )  # fmt: skip
-        settle_down(tx, seq, fence, inbox, attempts - 1, strikes, lease[KEY])
-        return State.READY.word
+        return settle_down(tx, seq, fence, inbox, attempts - 1, strikes, lease[KEY]).word
     if op.verdict is Verdict.DEAD or attempts >= lease[MAXIMUM]:
         reason = (op.reason or "rejected") if op.verdict is Verdict.DEAD else "attempts"
         moves.to_final(

@@ -119,6 +119,10 @@ class Tx:
             self._lives[session] = row is not None and bool(row[5]) and row[4] > self.boot
         return self._lives[session]
 
+    def ended(self, session: int) -> None:
+        """Note that a session has ended in this transaction."""
+        self._lives[session] = False
+
     def note(
         self,
         seq: int,

@@ -10,6 +10,7 @@ from ..records import Cancel, Changed, Drop, Requeue, Sweep
 from ..states import FINAL, State
 from . import moves
 from .leases import settle_down
+from .timekeeping import AT_ONCE, expire
 from .tx import DEAD
 
 if TYPE_CHECKING:
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 
 def _find(
     tx: Tx, ids: tuple[bytes, ...], *states: State
-) -> list[tuple[int, int, int, int, int, str | None]] | PostroomError:
+) -> list[tuple[int, int, int, int, int, str | None, str | None]] | PostroomError:
     """The rows of these messages, if each exists and is in one of these states."""
-    found: list[tuple[int, int, int, int, int, str | None]] = []
-    for id in ids:
+    found: list[tuple[int, int, int, int, int, str | None, str | None]] = []
+    for id in dict.fromkeys(ids):
         row = tx.row("by_id", id)
         if row is None:
             return UnknownMessage("no such message", "its id is not known here", "check the id")
@@ -41,18 +42,25 @@ def requeue(tx: Tx, op: Requeue) -> Changed | PostroomError:
     rows = _find(tx, op.ids, State.DEAD)
     if isinstance(rows, PostroomError):
         return rows
-    for _, _, _, _, inbox, dedup_key in rows:
-        if dedup_key is not None and tx.row("message_by_dedup", inbox, dedup_key):
+    if any(row[5] is not None for row in rows):
+        expire(tx, AT_ONCE)
+    keys: set[tuple[int, str]] = set()
+    for _, _, _, _, inbox, dedup_key, _ in rows:
+        if dedup_key is None:
+            continue
+        twin = (inbox, dedup_key) in keys or tx.row("message_by_dedup", inbox, dedup_key)
+        keys.add((inbox, dedup_key))
+        if twin:
             return Conflict(
                 "another message with its dedup key is live",
                 "only one may be",
                 "wait until that one is done",
             )
-    for seq, _, fence, _, inbox_id, _ in rows:
+    for seq, _, fence, _, inbox_id, _, key in rows:
         target = tx.registry.get(inbox_id)
         moves.to_ready(tx, seq, State.DEAD, fence, target, attempts=0, strikes=0, verb="requeue")
         tx.count(inbox_id, DEAD, -1)
-        settle_down(tx, seq, fence, target, 0, 0, None)
+        settle_down(tx, seq, fence, target, 0, 0, key)
     return Changed(len(rows))
 
 
@@ -70,7 +78,7 @@ def _cancel(tx: Tx, ids: tuple[bytes, ...], verb: str, *states: State) -> Change
     rows = _find(tx, ids, *states)
     if isinstance(rows, PostroomError):
         return rows
-    for seq, state, fence, attempts, inbox_id, _ in rows:
+    for seq, state, fence, attempts, inbox_id, _, _ in rows:
         moves.to_final(
             tx, seq, State(state), State.CANCELLED, fence, tx.registry.get(inbox_id),
             verb=verb, attempt=attempts, reason=f"{verb}ped" if verb == "drop" else "cancelled",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+import apsw
 
 from ..records import Verification
 from ..states import FINAL, LIVE, State
@@ -13,12 +16,44 @@ if TYPE_CHECKING:
     from .db import Db
 
 
-def verify(conn: Db, *, deep: bool) -> Verification:
+UNREADABLE = (apsw.Error, TypeError, ValueError, LookupError, AttributeError)
+"""What reading a damaged store may end with: besides SQLite's errors, values of the wrong kind."""
+
+
+def verify(conn: Db, *, deep: bool, below: Callable[[], list[str]] = list) -> Verification:
     """Compare the rows and the counts of forgotten rows with what was counted at each change.
 
-    ``deep`` also has SQLite check every page and index of the file.
+    ``deep`` also checks every page, row and index of the file; ``below`` finds the faults of what is
+    under SQLite. Damage that keeps SQLite from reading is a fault like any other then.
     """
+    if not deep:
+        return _account(conn)
+    faults = below()
+    for line in _unsound(conn):
+        faults.append(line)
+    try:
+        found = _account(conn)
+    except UNREADABLE as error:
+        return Verification(False, 0, 0, {}, [*faults, f"the balance cannot be read: {one_line(error)}"])
+    found.faults[:0] = faults
+    found.ok = not found.faults
+    return found
 
+
+def one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _unsound(conn: Db) -> list[str]:
+    """What SQLite finds wrong with the tables and indexes."""
+    try:
+        found = [str(line) for (line,) in conn.execute("PRAGMA integrity_check").fetchall()]
+    except UNREADABLE as error:
+        return [f"SQLite cannot read all of it: {one_line(error)}"]
+    return [" ".join(line.split()) for line in found if line != "ok"]
+
+
+def _account(conn: Db) -> Verification:
     def rows(query: str, *args: Any) -> list[Any]:
         return conn.execute(QUERIES[query], args).fetchall()
 
@@ -27,11 +62,12 @@ def verify(conn: Db, *, deep: bool) -> Verification:
     for inbox, state, n in rows("verify_dropped"):
         found[inbox, state] = found.get((inbox, state), 0) + n
     tallies = {row[0]: row[1:] for row in rows("counts_final", None)}
+    damaged = {row[0]: row[1] for row in rows("verify_damaged")}
     faults: list[str] = []
     accepted = unaccounted = 0
     for inbox in sorted({key[0] for key in found} | set(tallies)):
         tally = tallies.get(inbox, (0,) * 9)
-        held = sum(found.get((inbox, state), 0) for state in (*LIVE, *FINAL))
+        held = sum(found.get((inbox, state), 0) for state in (*LIVE, *FINAL)) + damaged.get(inbox, 0)
         accepted += tally[0]
         unaccounted += abs(tally[0] - held)
         if tally[0] != held:
@@ -46,8 +82,5 @@ def verify(conn: Db, *, deep: bool) -> Verification:
     orphans = rows("verify_orphans")[0][0]
     if orphans:
         faults.append(f"{orphans} messages belong to no inbox")
-    if deep:
-        lines = [str(line) for (line,) in conn.execute("PRAGMA integrity_check").fetchall()]
-        faults += [line for line in lines if line != "ok"]
     totals = {state.word: sum(n for (_, s), n in found.items() if s == state) for state in State}
-    return Verification(not faults, accepted, unaccounted, totals, faults)
+    return Verification(not faults, accepted, unaccounted, totals, faults, sum(damaged.values()))

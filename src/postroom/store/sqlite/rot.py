@@ -1,0 +1,195 @@
+"""What is looked at before SQLite opens a store's file: damage that SQLite would not notice.
+
+This is done by whoever opens the store first, under a lock that keeps every SQLite out of the file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from ..errors import StoreUnavailable
+from . import pages
+from .doubts import settle_doubts
+from .wal import Scan, apply, scan
+
+LOCKS = (512, 0x40000000)
+"""The bytes of the main file that SQLite locks, as length and start: every open store holds one."""
+
+REPAIR = "run: postroom repair"
+
+
+def look_before_opening(path: Path) -> list[str]:
+    """Look for damage in a file that nobody has open, and mend what one byte explains.
+
+    Answers what was mended, in words; the damaged files are kept beside the store, see ``kept_copies``.
+    Raises ``StoreUnavailable`` for damage that cannot be mended without choosing or losing; nothing
+    is changed then. Without an answer there was no damage, or others have the store open and looked.
+    """
+    with sole_use(path) as alone:
+        if not alone:
+            return []
+        damage = Damage(path)
+        if damage.refusal:
+            raise StoreUnavailable(f"{path} is damaged", damage.refusal, REPAIR)
+        if damage.log is None or not damage.log.edits:
+            return []
+        kept = keep_copies(path, damage.log.notes)
+        _write_log(damage.wal_path, apply(damage.wal, damage.log.edits))
+        return [f"{note}; it was mended, and copies of the files are in {kept}" for note in damage.log.notes]
+
+
+def finish_cut_off(path: Path) -> None:
+    """Complete a repair or restore that was cut off after it had said what the store is from now on."""
+    if next_path(path).exists():
+        with sole_use(path) as alone:
+            if alone and next_path(path).exists():
+                put_in_place(path)
+
+
+class Damage:
+    """What is wrong with the files of a store that nobody has open, as far as their sums tell."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.wal_path = path.with_name(f"{path.name}-wal")
+        self.wal = self.wal_path.read_bytes() if self.wal_path.exists() else b""
+        with path.open("rb") as file:
+            head = file.read(pages.PAGE_SIZE)
+        self.first = pages.look_at_first(head)
+        self.log = self._scan() if self.wal else None
+        self.refusal = self._refusal(len(head))
+
+    def _scan(self) -> Scan:
+        found = scan(self.wal, self.first.size)
+        settle_doubts(self.wal, found, self.page)
+        if found.lost and not found.frames and self._all_in_file(found):
+            found.lost = ""  # a new header was being written over a log that was already copied back
+        return found
+
+    def page(self, number: int) -> bytes:
+        """A page as it is in the file itself; empty if the file ends before it."""
+        with self.path.open("rb") as file:
+            file.seek((number - 1) * self.first.size)
+            found = file.read(self.first.size)
+        return found if len(found) == self.first.size else b""
+
+    def _all_in_file(self, found: Scan) -> bool:
+        frames = {frame.page: frame for frame, _ in found.loose}
+        return all(
+            self._same(self.page(frame.page), self.wal[frame.offset : frame.offset + found.page_size])
+            for frame in frames.values()
+        )
+
+    def _same(self, one: bytes, other: bytes) -> bool:
+        """Whether two pages hold the same; their sums are only right in the file, not in the log."""
+        used = self.first.size - (pages.RESERVED if self.first.protected else 0)
+        return one[:used] == other[:used]
+
+    def _refusal(self, size: int) -> str:
+        if self.log is not None and self.log.lost:
+            return self.log.lost
+        if self.log is not None and self.log.doubts:
+            n = min(self.log.doubts)
+            return f"one byte of frame {n + 1} of its log is wrong, and more than one may be the one"
+        journal = self.path.with_name(f"{self.path.name}-journal")
+        replaced = journal.exists() or (self.log is not None and 1 in self.log.pages())
+        return "" if not size or replaced else self.first.fault
+
+
+def _open_here(path: Path) -> bool:
+    """Whether this process has the file open through SQLite."""
+    place = str(path.resolve())
+    return any(conn.filename and os.path.realpath(conn.filename) == place for conn in apsw.connections())
+
+
+@contextmanager
+def sole_use(path: Path) -> Generator[bool]:
+    """Keep every SQLite out of the file meanwhile; false if one has it open already.
+
+    False too if this process has the file open: closing another handle would drop its locks.
+    """
+    if _open_here(path):
+        yield False
+        return
+    handle = os.open(path, os.O_RDWR)
+    try:
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, *LOCKS)
+        except (BlockingIOError, PermissionError):
+            yield False
+            return
+        yield True
+    finally:
+        os.close(handle)
+
+
+def kept_copies(path: Path) -> list[Path]:
+    """The folders in which files of this store were kept when damage was found, oldest first."""
+    found = [kept for kept in path.parent.iterdir() if kept.name.startswith(f"{path.name}.damaged-")]
+    return sorted(found, key=lambda folder: (len(folder.name), folder.name))
+
+
+def keep_copies(path: Path, notes: list[str]) -> Path:
+    """Copy the store's files as they are into a new folder beside it, and say there why. Durable."""
+    import shutil  # most openings find no damage
+
+    number = 1
+    while (folder := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    folder.mkdir(mode=0o700)
+    for suffix in ("", "-wal"):
+        source = path.with_name(path.name + suffix)
+        if source.exists():
+            target = folder / source.name
+            os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600))
+            shutil.copyfile(source, target)
+            sync(target)
+    report = folder / "found.txt"
+    report.write_text("".join(f"{note}\n" for note in notes))
+    sync(report)
+    sync(folder)
+    sync(folder.parent)
+    return folder
+
+
+def next_path(path: Path) -> Path:
+    """Where a repaired or restored store lies, complete and synced, before it takes its place."""
+    return path.with_name(f"{path.name}.next")
+
+
+def put_in_place(path: Path) -> None:
+    """Let the next file become the store; what is cut off here is done again at the next opening.
+
+    The log has to go first: SQLite would take it for the new file's.
+    """
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    sync(path.parent)
+    next_path(path).replace(path)
+    sync(path.parent)
+
+
+def _write_log(target: Path, log: bytes) -> None:
+    """Put a mended log in place of the damaged one; a crash leaves one of the two."""
+    part = target.with_name(f"{target.name}.mended")
+    part.unlink(missing_ok=True)
+    os.close(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600))
+    part.write_bytes(log)
+    sync(part)
+    part.replace(target)
+    sync(target.parent)
+
+
+def sync(path: Path) -> None:
+    """Make a file, or the names in a folder, durable."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
