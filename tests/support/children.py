@@ -9,11 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 CREW = Path(__file__).with_name("crew.py")
+COMMAND_LINE = ("-m", "postroom")
+"""What to give Python so that it is no member of the crew but the command itself."""
 
 
 class Silent(AssertionError):
@@ -21,15 +24,18 @@ class Silent(AssertionError):
 
 
 class Child:
-    """One process of the crew. As a context manager it is certainly gone afterwards."""
+    """One process, of the crew unless another program is named. As a context manager it is certainly
+    gone afterwards.
+    """
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *words: str, program: Sequence[str] = (str(CREW),), errors: bool = False) -> None:
         path = [str(CREW.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
         self.born = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, str(CREW), *words],
+            [sys.executable, *program, *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if errors else None,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONSAFEPATH": "1"},
         )
         assert self.process.stdin is not None
@@ -70,6 +76,27 @@ class Child:
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
+
+    def stop(self) -> None:
+        """SIGSTOP it; it stands still, or is gone, when this returns."""
+        self.process.send_signal(signal.SIGSTOP)
+        if self.process.poll() is None:
+            os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+    def go_on(self) -> None:
+        """SIGCONT it."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def text(self) -> str:
+        """All that it has said, for a program that tells no events; complete once it has ended."""
+        while chunk := self._stdout.read():
+            self._rest += chunk
+        return self._rest.decode()
+
+    def say(self, text: str) -> None:
+        """Give it all of its standard input."""
+        self._stdin.write(text.encode())
+        self._stdin.close()
 
     def order(self) -> None:
         """Give the order to stop, or to go on with what it holds back."""

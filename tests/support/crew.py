@@ -16,7 +16,10 @@ import sys
 import time
 from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from postroom.mailbox.desk import Desk
 
 POOL, LEDGER, PULL = "any:worker", "ledger/main", "pull/main"
 BATCH = 250
@@ -52,21 +55,34 @@ def node(args: argparse.Namespace) -> None:
     from crew_actors import Ledger, worker_kind
 
     from postroom import open_postroom
+    from postroom.actors import system
 
+    # There is no argument for it. Sessions of a minute would let no test see that one is overtaken.
+    system.SESSION_SECONDS = args.session
     tell("loaded")
 
     async def run() -> None:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async with open_postroom(args.store, name=args.name, grace=args.grace) as office:
+            async with (
+                open_postroom(args.store, name=args.name, grace=args.grace) as office,
+                trio.open_nursery() as nursery,
+            ):
                 tell("opened")
-                kind = worker_kind(tell)
+                kind = worker_kind(tell, args.pace)
                 await office.start(f"worker/{args.name}", kind, concurrency=args.concurrency)
                 await office.start(LEDGER, Ledger)
                 tell("ready")
+                nursery.start_soon(orphaned, nursery.cancel_scope)
                 async for number in signals:
                     tell("signal", number=number)
                     break
+                nursery.cancel_scope.cancel()
         tell("ended")
+
+    async def orphaned(scope: trio.CancelScope) -> None:
+        """Who started this one is gone, or orders it to stop."""
+        await trio.lowlevel.wait_readable(0)
+        scope.cancel()
 
     trio.run(run)
 
@@ -118,23 +134,35 @@ def puller(args: argparse.Namespace) -> None:
     """Poll and ack like a program of its own; each message may be held for a second."""
     from postroom.mailbox.desk import Desk
     from postroom.mailbox.ids import IdMaker
-    from postroom.store.errors import LostLease
+    from postroom.store.errors import StoreBusy
     from postroom.store.urls import open_store
 
     store = open_store(args.store, create=False)
     desk = Desk(store, IdMaker(store.clock, Random()))
-    lost = 0
+    lost = busy = 0
     while not ordered(0):
-        for delivery in desk.poll(PULL, wait=0.2, max=5, lease=1.0):
-            n = json.loads(delivery.body)["n"]
-            digest(n)
-            done = {"to": LEDGER, "type": "Done", "body": {"n": n}}
-            try:
-                desk.ack(delivery.id, delivery.fence, sends=[done])
-            except LostLease:
-                lost += 1
+        try:
+            lost += _pull(desk)
+        except StoreBusy:
+            busy += 1  # nothing was kept of what it asked for: it asks again
     store.close()
-    tell("ended", lost=lost)
+    tell("ended", lost=lost, busy=busy)
+
+
+def _pull(desk: Desk) -> int:
+    """One poll and its acks; how many of them came too late."""
+    from postroom.store.errors import LostLease
+
+    lost = 0
+    for delivery in desk.poll(PULL, wait=0.2, max=5, lease=1.0):
+        n = json.loads(delivery.body)["n"]
+        digest(n)
+        done = {"to": LEDGER, "type": "Done", "body": {"n": n}}
+        try:
+            desk.ack(delivery.id, delivery.fence, sends=[done])
+        except LostLease:
+            lost += 1
+    return lost
 
 
 def holder(args: argparse.Namespace) -> None:
@@ -192,6 +220,8 @@ def main() -> None:
     parser.add_argument("--name", default="a")
     parser.add_argument("--grace", type=float, default=10.0)
     parser.add_argument("--concurrency", type=int, default=8)
+    parser.add_argument("--session", type=float, default=60.0, help="how long a node's session lasts")
+    parser.add_argument("--pace", type=float, default=0.0, help="how long a job waits on average")
     parser.add_argument("--start", type=int, default=1)
     parser.add_argument("--waiting", type=int, default=1_000_000_000)
     args = parser.parse_args()

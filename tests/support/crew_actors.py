@@ -12,6 +12,8 @@ from crew import LEDGER, digest
 
 from postroom import Actor, handles
 
+WAITS_EVERY = 64
+
 
 class Tell(Protocol):
     """Reports one event; see ``crew.tell``."""
@@ -70,8 +72,17 @@ class Ledger(Actor):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def worker_kind(tell: Tell) -> type[Actor]:
-    """A worker that tells of its process's first turn, and of each that lingers."""
+async def _wait(seconds: float) -> None:
+    with trio.move_on_after(seconds):
+        await trio.sleep_forever()
+
+
+def worker_kind(tell: Tell, pace: float = 0.0) -> type[Actor]:
+    """A worker that tells of its process's first turn, and of each that lingers.
+
+    Jobs wait for ``pace`` seconds on average, as work does that is done elsewhere: one in
+    ``WAITS_EVERY`` for all of them, so that mail of quick turns waits in the process's hands.
+    """
     told: list[int] = []
 
     class Worker(Actor):
@@ -80,6 +91,8 @@ def worker_kind(tell: Tell) -> type[Actor]:
             if not told:
                 told.append(job.n)
                 tell("first", n=job.n)
+            if pace and job.n % WAITS_EVERY == 0:
+                await _wait(pace * WAITS_EVERY)
             if job.hard:
                 await trio.to_thread.run_sync(digest, job.n)
             self.records.put("effect", str(job.n), self.message.fence)
@@ -88,8 +101,7 @@ def worker_kind(tell: Tell) -> type[Actor]:
         @handles(Linger)
         async def linger(self, message: Linger) -> None:
             tell("lingering")
-            with trio.move_on_after(message.seconds):
-                await trio.sleep_forever()
+            await _wait(message.seconds)
 
         @handles(Poison)
         async def die(self, poison: Poison) -> None:

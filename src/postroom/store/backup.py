@@ -12,6 +12,7 @@ from .sqlite import opening, rot
 from .sqlite.db import Db, connect
 from .sqlite.engine import is_rot, unavailable
 from .sqlite.pages import RESERVED, load_checksums
+from .sqlite.queries import QUERIES
 from .urls import store_path
 
 
@@ -33,11 +34,12 @@ def restore(source: Path, target_url: str, *, force: bool, clock: Clock | None =
                 f"{target} exists", "a store is there already", "use --force to replace it"
             )
         _check_unused(target)
+    replaced = _epoch_of(target)
     part = target.with_name(target.name + ".restoring")
     part.unlink(missing_ok=True)
     opening.create_file(part)
     try:
-        epoch = _copy(source, part, clock or SystemClock())
+        epoch = _copy(source, part, clock or SystemClock(), replaced)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -56,7 +58,7 @@ def restore(source: Path, target_url: str, *, force: bool, clock: Clock | None =
     return epoch
 
 
-def _copy(source: Path, part: Path, clock: Clock) -> int:
+def _copy(source: Path, part: Path, clock: Clock, replaced: int) -> int:
     load_checksums()
     try:
         old = connect(str(source), apsw.SQLITE_OPEN_READONLY)
@@ -72,7 +74,7 @@ def _copy(source: Path, part: Path, clock: Clock) -> int:
         opening.migrate(new, clock)
         _protect(new)
         new.execute("BEGIN IMMEDIATE")
-        epoch = opening.raise_epoch(new, clock.now().wall)
+        epoch = opening.raise_epoch(new, clock.now().wall, replaced)
         new.execute("UPDATE store SET boot_id = ''")
         new.execute("COMMIT")
         new.close()
@@ -90,6 +92,22 @@ def _protect(new: Db) -> None:
     if new.reserve_bytes("main") != RESERVED and new.pragma("checksum_verification") is not None:
         new.reserve_bytes("main", RESERVED)
         new.execute("VACUUM")
+
+
+def _epoch_of(target: Path) -> int:
+    """The epoch of the store that is to be replaced, 0 where there is none that can be read.
+
+    Its leases must die too: the same backup may be restored again within the minute.
+    """
+    if not target.exists():
+        return 0
+    try:
+        conn = connect(str(target), apsw.SQLITE_OPEN_READWRITE)
+        epoch: int = conn.execute(QUERIES["store_row"]).fetchone()[0]
+        conn.close()
+    except apsw.Error:
+        return 0
+    return epoch
 
 
 def _no_backup(source: Path, why: str) -> StoreUnavailable:

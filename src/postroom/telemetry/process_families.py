@@ -27,7 +27,7 @@ from .histogram import (
 from .labels import OTHER, FirstSeen
 
 OUTCOMES = ("ack", "retry", "release", "dead", "lost")
-COMMIT_ERRORS = ("store_busy", "store_unavailable", "outcome_unknown")
+COMMIT_ERRORS = ("store_busy", "store_full", "store_unavailable", "outcome_unknown")
 RESTART_REASON_CAP = 20
 
 Labels = tuple[str, ...]

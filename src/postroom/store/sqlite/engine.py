@@ -31,6 +31,7 @@ from . import (
 from .db import Db, connect
 from .inboxes import Registry
 from .leases import Gone
+from .queries import QUERIES
 from .tx import Policy, Tx
 
 T = TypeVar("T")
@@ -132,6 +133,7 @@ class SqliteEngine:
 
     def commit(self) -> None:
         """Make the batch durable; a failure here leaves its outcome unknown."""
+        self._check_process()
         tx = self._tx
         assert tx is not None, "commit needs a begun transaction"
         try:
@@ -148,7 +150,7 @@ class SqliteEngine:
         """Undo the open transaction, if one is open."""
         self._tx = None
         self._registry.forget()
-        if self._write.in_transaction:
+        if os.getpid() == self._pid and self._write.in_transaction:
             self._write.execute("ROLLBACK")
 
     def rung(self) -> set[str]:
@@ -213,9 +215,12 @@ class SqliteEngine:
         target.pragma("synchronous", "EXTRA")  # a journal that came back would undo the last step
         source = self._open_reader()
         try:
+            source.execute("BEGIN")  # of one moment: else each commit by anybody starts the copying anew
+            source.execute(QUERIES["store_row"]).fetchall()
             with target.backup("main", source, "main") as copying:
                 while not copying.done:
                     copying.step(1000)
+            source.execute("COMMIT")
             target.pragma("journal_mode", "delete")
         except apsw.Error as error:
             raise unavailable(error) from error
@@ -272,7 +277,7 @@ class SqliteEngine:
             raise StoreUnavailable(
                 "this store handle was opened before a fork",
                 "SQLite's locks do not survive one",
-                "open the store again in the child process",
+                "open it only after the fork, or spawn a fresh interpreter",
             )
 
     def _look_around(self, boot: int) -> None:

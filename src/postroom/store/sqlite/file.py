@@ -13,11 +13,10 @@ from ..errors import StoreUnavailable
 from ..process import is_gone
 from ..records import Verification
 from . import opening, timekeeping
-from .ballast import BALLAST_BYTES, LOOK_US, Ballast, room_at, take_room, wal_pages
+from .ballast import BALLAST_BYTES, LOOK_US, Ballast, room_at, wal_pages
 from .db import Db
-from .deep import file_faults, notices
 from .engine import SqliteEngine, unavailable
-from .marks import SLOT, SLOTS, FileMarks, read_marks
+from .marks import FileMarks, read_marks
 from .pages import load_checksums
 from .rot import finish_cut_off, look_before_opening
 from .watch import CommitWatch, watch_commits
@@ -43,12 +42,7 @@ class FileStore(SqliteEngine):
         self._handle: int | None = None
         self.mended: list[str] = []
         self._ballast = ballast or Ballast(self._place)
-        if _open_files.get(self._identity) == os.getpid():
-            raise StoreUnavailable(
-                f"{path} is open already in this process",
-                "a second handle would drop the locks of the first",
-                "share the open one",
-            )
+        _check_unopened(path, _open_files.get(self._identity))
         _open_files[self._identity] = os.getpid()
         try:
             self._ballast.look()  # opening takes room too
@@ -201,11 +195,15 @@ class FileStore(SqliteEngine):
         return self._place.with_name(f"{self._place.name}-wal")
 
     def verify(self, *, deep: bool = False) -> Verification:
+        from .deep import notices  # only verifying reads all files
+
         found = super().verify(deep=deep)
         found.notices = self._look(lambda conn, _: notices(conn, self._place))
         return found
 
     def _file_faults(self, conn: Db) -> list[str]:
+        from .deep import file_faults
+
         if self._handle is None:
             self._handle = os.open(self._place, os.O_RDONLY)  # until close: see ``_open_files``
         return file_faults(conn, self._place, self._handle)
@@ -215,13 +213,9 @@ class FileStore(SqliteEngine):
         return watch_commits(self.path.resolve().parent)
 
     def turn_marks(self, session: int) -> FileMarks:
-        """The marks of a session of this process. Raises ``StoreUnavailable``.
-
-        Their file has its room before it is mapped: a full disk kills whoever writes to a mapped hole.
-        """
+        """The marks of a session of this process. Raises ``StoreUnavailable``."""
         path = self._marks_path(session)
         try:
-            take_room(path, SLOTS * SLOT.size)
             return FileMarks(path)
         except OSError as error:
             path.unlink(missing_ok=True)
@@ -300,6 +294,22 @@ def _identity_of(path: Path) -> tuple[int, int] | None:
 def _gone_wrong(path: Path, error: OSError) -> StoreUnavailable:
     why = error.strerror or str(error)
     return StoreUnavailable(f"cannot use {path}", why, "look at its folder, and at this process's limits")
+
+
+def _check_unopened(path: Path, opener: int | None) -> None:
+    """One handle in a process. What SQLite knows of its locks is copied by a fork, and wrong in the child."""
+    if opener == os.getpid():
+        raise StoreUnavailable(
+            f"{path} is open already in this process",
+            "a second handle would drop the locks of the first",
+            "share the open one",
+        )
+    if opener is not None:
+        raise StoreUnavailable(
+            f"{path} was open when this process was forked",
+            "SQLite's locks do not survive that, and what is sent here could be lost",
+            "open it only after the fork, or spawn a fresh interpreter",
+        )
 
 
 def _cannot_open(path: Path, error: apsw.Error) -> StoreUnavailable:

@@ -21,17 +21,20 @@ class FileMarks:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+        fd = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_RDWR | os.O_NOFOLLOW, 0o600)
         try:
-            os.ftruncate(fd, SLOTS * SLOT.size)
+            os.posix_fallocate(fd, 0, SLOTS * SLOT.size)  # a hole would be a SIGBUS on a full disk
             self._map = mmap.mmap(fd, SLOTS * SLOT.size)
         finally:
             os.close(fd)
         self._free = list(range(SLOTS - 1, -1, -1))
 
     def begin(self, seq: int) -> int:
-        """Mark a turn as running. Past ``SLOTS`` turns at once it stays unmarked (slot -1)."""
-        if not self._free:
+        """Mark a turn as running. Past ``SLOTS`` turns at once it stays unmarked (slot -1).
+
+        Once closed nothing is marked: the session is over, and its turns are nobody's attempt any more.
+        """
+        if not self._free or self._map.closed:
             return -1
         slot = self._free.pop()
         SLOT.pack_into(self._map, slot * SLOT.size, seq)

@@ -183,10 +183,13 @@ def next_epoch(old: int, wall: int) -> int:
     return max(old + 1, minutes)
 
 
-def raise_epoch(conn: Db, wall: int) -> int:
-    """Give the store a new epoch, so that no lease from before the copy can settle anything."""
+def raise_epoch(conn: Db, wall: int, replaced: int = 0) -> int:
+    """Give the store a new epoch, so that no lease from before the copy can settle anything.
+
+    ``replaced`` is the epoch of the store in whose place the copy comes.
+    """
     old: int = conn.execute(QUERIES["store_row"]).fetchone()[0]
-    epoch = next_epoch(old, wall)
+    epoch = next_epoch(max(old, replaced), wall)
     conn.execute(QUERIES["raise_epoch"], (epoch,))
     conn.execute(QUERIES["raise_fences"], (epoch,))
     return epoch

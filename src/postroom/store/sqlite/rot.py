@@ -10,13 +10,15 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import apsw
 
 from ..errors import StoreUnavailable
 from . import pages
-from .doubts import settle_doubts
-from .wal import Scan, apply, scan
+
+if TYPE_CHECKING:
+    from .wal import Scan
 
 LOCKS = (512, 0x40000000)
 """The bytes of the main file that SQLite locks, as length and start: every open store holds one."""
@@ -39,6 +41,8 @@ def look_before_opening(path: Path) -> list[str]:
             raise StoreUnavailable(f"{path} is damaged", damage.refusal, REPAIR)
         if damage.log is None or not damage.log.edits:
             return []
+        from .wal import apply  # most openings find no damage
+
         kept = keep_copies(path, damage.log.notes)
         _write_log(damage.wal_path, apply(damage.wal, damage.log.edits))
         return [f"{note}; it was mended, and copies of the files are in {kept}" for note in damage.log.notes]
@@ -66,6 +70,9 @@ class Damage:
         self.refusal = self._refusal(len(head))
 
     def _scan(self) -> Scan:
+        from .doubts import settle_doubts  # most openings find no log and do not pay for reading one
+        from .wal import scan
+
         found = scan(self.wal, self.first.size)
         settle_doubts(self.wal, found, self.page)
         if found.lost and not found.frames and self._all_in_file(found):
