@@ -206,6 +206,24 @@ def test_after_a_reboot_leases_are_back_and_times_hold(tmp_path: Path) -> None:
     store.close()
 
 
+def test_what_a_reboot_takes_back_from_an_ended_inbox_is_bounced_to_its_sender(tmp_path: Path) -> None:
+    clock = ManualClock()
+    path = tmp_path / "p.db"
+    store = open_file(path, create=True, clock=clock)
+    transact_one(store, r.Register((r.InboxSpec("worker/a"), r.InboxSpec("boss/main"))))
+    message = r.NewMessage(bytes(6) + b"\x80\x00\x80" + bytes(7), "worker/a", "boss/main", "t", b"1")
+    transact_one(store, r.Send(message))
+    transact_one(store, r.Claim(("worker/a",), 1))
+    transact_one(store, r.Control("worker/a", r.Switch.END))
+    store.close()
+    clock.reboot()
+    store = open_file(path, create=False, clock=clock)
+    assert store.counts("worker/a")[0].bounced == 1
+    (notice,) = store.peek("boss/main", 5)
+    assert notice.type == "postroom.bounce"
+    store.close()
+
+
 def test_a_restored_backup_has_everything_and_kills_older_fences(tmp_path: Path) -> None:
     clock = ManualClock()
     store = open_file(tmp_path / "p.db", create=True, clock=clock)

@@ -136,7 +136,7 @@ class ModelBase:
         box = self.boxes[m.inbox]
         if box.life == ENDED:
             self.bounce(m)
-        elif m.message.correlation_id in box.keys:
+        elif m.message.correlation_id in box.keys or box.life == UNREGISTERED:
             self.move(m, "held")
 
     def bounce(self, m: Letter) -> None:
@@ -338,10 +338,11 @@ class Accepting(ModelBase):
         self.letters[m.id] = m
         box.tally["accepted"] += 1
         delivery = None
-        if state == "ready" and message.delay_us:
+        word = state if state in ("held", "bounced") else "accepted"
+        if state in ("ready", "held") and message.delay_us:
             state = "delayed"
         elif state == "ready" and message.correlation_id in box.keys:
-            state = "held"
+            state = word = "held"
         elif state == "ready" and self.lives(send.hand_to) and not (waits or box.paused or box.ordered):
             state, m.fence, m.attempts, m.session = "leased", m.fence + 1, 1, send.hand_to
             delivery = delivered(m, None)
@@ -349,7 +350,7 @@ class Accepting(ModelBase):
         self.moved.append((None, state))
         if state == "bounced":
             self.bounced.append(m)
-        return (m.id, state if state in ("held", "bounced") else "accepted", delivery, overflow)
+        return (m.id, word, delivery, overflow)
 
     def let_lie(self, m: Letter) -> None:
         """A message was not handed over after all."""

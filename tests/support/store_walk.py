@@ -101,7 +101,7 @@ class World:
         made.correlation_id = choose.of((None, None, *KEYS))
         made.dedup_key = choose.of((None, None, None, None, "once"))
         made.ttl_us = choose.of((None, None, None, SECOND, 30 * SECOND))
-        if to.count("/"):  # a held or copied message that is delayed has a test of its own
+        if to.count("/"):  # a copied message that is delayed has a test of its own
             made.delay_us = choose.of((0, 0, 0, 0, SECOND))
         made.reply_to = choose.of((None, None, None, *INBOXES))
         self._sent.append((self.model.now, made))
@@ -111,8 +111,6 @@ class World:
         recent = [m for at, m in self._sent if at > self.model.now - IDS // 2]
         message = choose.of(recent) if recent and choose.number(0, 7) == 0 else self.message(choose)
         unrouted = choose.of((*r.Unrouted, r.Unrouted.REFUSE))
-        if message.delay_us and unrouted is r.Unrouted.HOLD:
-            unrouted = r.Unrouted.REFUSE
         bounded = choose.number(0, 4) > 0
         hand_to = choose.of((0, 0, *self.model.seats)) if message.recipient.count("/") else 0
         return r.Send(message, unrouted, bounded, hand_to)

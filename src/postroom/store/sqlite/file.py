@@ -12,7 +12,7 @@ from ..clock import Clock, SystemClock
 from ..errors import StoreUnavailable
 from ..process import is_gone
 from ..records import Verification
-from . import opening, timekeeping
+from . import opening, sending, timekeeping
 from .ballast import BALLAST_BYTES, LOOK_US, Ballast, room_at, wal_pages
 from .db import Db
 from .engine import SqliteEngine, unavailable
@@ -110,6 +110,7 @@ class FileStore(SqliteEngine):
         (boot_id,) = self._write.execute("SELECT boot_id FROM store").fetchone() or ("",)
         if boot_id != self.clock.boot_id:
             timekeeping.reboot(self._tx, self.clock.boot_id)
+            sending.send_bounces(self._tx)
         self._tx.close()
         self.commit()
 
