@@ -32,7 +32,7 @@ from rich.markup import escape
 from rich.progress import MofNCompleteColumn, Progress
 from rich.table import Table
 
-from postroom import Actor, System, handles, open_postroom
+from postroom import Actor, PostroomError, System, handles, open_postroom
 
 MANAGER = "manager/census"
 NOT_OURS = {"site-packages", "dist-packages", "__pycache__"}
@@ -347,8 +347,13 @@ def arguments() -> argparse.Namespace:
     if options.processes < 1:
         parser.error("--processes must be at least 1")
     if not python_files(options.root):
-        parser.error(f"there is no Python file in {options.root}")
+        parser.error(f"there is no Python file in {str(options.root)!r}")
     return options
+
+
+def printable(text: str) -> str:
+    """A text without what a terminal would obey instead of showing it."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def main() -> int:
@@ -359,8 +364,12 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as folder:
         store = options.store or f"sqlite:///{folder}/census.db"
-        with progress(options.json) as show:
-            census = trio.run(take_census, options, store, show)
+        try:
+            with progress(options.json) as show:
+                census = trio.run(take_census, options, store, show)
+        except PostroomError as error:  # such as a store that cannot be opened
+            print(f"census: {printable(str(error))}", file=sys.stderr)
+            return 1
         verification = verified(store)
     if options.json:
         print(json.dumps(document(census, verification)))

@@ -19,19 +19,19 @@ from msgspec import Struct
 
 from ..store.clock import SystemClock
 from ..store.errors import PostroomError, StoreUnavailable
-from ..store.sqlite import db, opening
+from ..store.sqlite import ballast, db, opening, pages, rot
 from ..store.urls import store_path
 from . import render
 from .exits import DONE, exit_code
 
 OLDEST_PYTHON = (3, 11)
 WAL_WARN = 256 << 20
-FREE_WARN, FREE_FAIL = 1 << 30, 64 << 20
+FREE_WARN = 1 << 30
 PAGES_LIMIT = 256 << 20
 MIB = 1 << 20
 
 WRITABLE = "let this user read and write the file and its folder"
-RESTORE = "restore a backup: postroom restore FILE --force"
+RESTORE = "mend it: postroom repair, or restore a backup: postroom restore FILE --force"
 
 
 class Finding(Struct, frozen=True):
@@ -82,12 +82,25 @@ def check_file_system(path: Path) -> Finding:
 
 def check_free_disk(path: Path) -> Finding:
     folder = next(parent for parent in path.absolute().parents if parent.is_dir())
-    stat = os.statvfs(folder)
-    free = stat.f_bavail * stat.f_frsize
-    found = f"{free // MIB} MiB free"
-    if free >= FREE_WARN:
-        return Finding("ok", found)
-    return Finding("warn" if free >= FREE_FAIL else "fail", found, "make room on this disk")
+    room = ballast.room_at(folder)
+    least = ballast.min_free(room)
+    found = f"{ballast.size_text(room.free)} free"
+    if room.free < least:
+        found = f"{found}; below {ballast.size_text(least)} sends are refused"
+        return Finding("fail", found, "make room on this disk")
+    if room.free < min(FREE_WARN, room.total // 8):
+        return Finding("warn", found, "make room on this disk")
+    return Finding("ok", found)
+
+
+def check_ballast(path: Path) -> Finding:
+    held = ballast.ballast_size(path.resolve())
+    if held is None:
+        do = "nothing, or make room and start: postroom run, serve or pair"
+        return Finding("warn", "none: on a full disk nobody could settle", do)
+    if held == 0:
+        return Finding("warn", "empty: the disk was full, sends are refused", "make room on this disk")
+    return Finding("ok", f"{ballast.size_text(held)} held back")
 
 
 def check_file(path: Path) -> Finding:
@@ -150,6 +163,29 @@ def _unreadable(error: apsw.Error) -> Finding:
     return Finding("fail", f"it cannot be read: {error}", WRITABLE if denied else RESTORE)
 
 
+def check_damage(path: Path) -> Finding:
+    """Damage that the first opening would meet, and what was found before."""
+    with rot.sole_use(path) as alone:
+        refusal = rot.Damage(path).refusal if alone else ""
+    if refusal:
+        return Finding("fail", refusal, "postroom repair")
+    kept = rot.kept_copies(path)
+    if kept:
+        do = "look at them, then remove them"
+        return Finding("warn", f"files from when damage was found: {', '.join(k.name for k in kept)}", do)
+    return Finding("ok", "none found")
+
+
+def check_sums(path: Path) -> Finding:
+    with path.open("rb") as file:
+        first = pages.look_at_first(file.read(pages.PAGE_SIZE))
+    if first.protected and not pages.load_checksums():
+        return Finding("fail", "this apsw comes without SQLite's checksum VFS", "install apsw from a wheel")
+    if first.protected:
+        return Finding("ok", "each page has one")
+    return Finding("warn", "none on the pages: damage may go unnoticed", "postroom repair adds them")
+
+
 def check_wal(path: Path) -> Finding:
     wal = path.with_name(path.name + "-wal")
     size = wal.stat().st_size if wal.exists() else 0
@@ -198,6 +234,9 @@ MACHINE: tuple[tuple[str, Check], ...] = (
 )
 FILE: tuple[tuple[str, Check], ...] = (
     ("mode", check_mode),
+    ("ballast", check_ballast),
+    ("damage", check_damage),
+    ("sums", check_sums),
     ("schema", check_schema),
     ("pages", check_pages),
     ("wal", check_wal),

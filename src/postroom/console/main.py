@@ -41,9 +41,11 @@ COMMANDS: dict[str, Command] = {
     "verify": Command("upkeep", "prove that every accepted message is in exactly one state"),
     "backup": Command("upkeep", "copy the store while others go on working"),
     "restore": Command("upkeep", "put a backup in the store's place"),
+    "repair": Command("repair", "mend a damaged store; copies of its files are kept"),
     "doctor": Command("upkeep", "check this machine and the store's file"),
     "metrics": Command("upkeep", "the store's figures as Prometheus text"),
     "serve": Command("serve", "metrics and health over HTTP"),
+    "simulate": Command("simulate", "break a fleet on virtual time and look for what is lost"),
     "bench": Command("bench", "measure postroom against raw SQLite on this disk"),
 }
 

@@ -121,7 +121,7 @@ def take_shared(words: Sequence[str]) -> tuple[Shared, list[str], BadInput | Non
     comes last and not as an exception, because how it is shown depends on the rest of the line.
     """
     shared, rest = Shared(), list[str]()
-    error: BadInput | None = None
+    error = _not_text(words)
     left = iter(words)
     for word in left:
         if word == "--":
@@ -140,6 +140,14 @@ def take_shared(words: Sequence[str]) -> tuple[Shared, list[str], BadInput | Non
         else:
             rest.append(word)
     return shared, rest, error
+
+
+def _not_text(words: Sequence[str]) -> BadInput | None:
+    """The fault of the first word that is no UTF-8: such bytes reach Python as halves of characters."""
+    for word in words:
+        if not word.isascii() and any("\ud800" <= char <= "\udfff" for char in word):
+            return BadInput("an argument is not UTF-8", f"it reads {word[:60]!r}", "give it as UTF-8")
+    return None
 
 
 def number(low: float, high: float) -> Callable[[str], float]:

@@ -20,6 +20,7 @@ _UNSAFE = (
     "\\U000e0000-\\U000e007f"  # invisible tags
 )
 UNSAFE = re.compile(f"[{_UNSAFE}]")
+_BROKEN = re.compile("[\ud800-\udfff]")
 
 
 def _visible(match: re.Match[str]) -> str:
@@ -50,8 +51,14 @@ def escape_json(text: str) -> str:
 
 
 def json_text(value: Any) -> str:
-    """A value as compact JSON on one line."""
-    return escape_json(msgspec.json.encode(value).decode("utf-8", "surrogatepass"))
+    """A value as compact JSON on one line. What was no UTF-8, as in a path, reads U+FFFD."""
+    try:
+        text = msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:
+        import json  # which takes what is no UTF-8; hardly anybody has such a name
+
+        text = _BROKEN.sub("\ufffd", json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    return escape_json(text)
 
 
 def emit(out: TextIO, document: Any) -> None:

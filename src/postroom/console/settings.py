@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from ..mailbox.address import check_inbox
 from ..store.errors import BadInput
 from ..store.urls import DEFAULT_URL
 from .parsing import meant
@@ -41,10 +43,14 @@ def load(
         found["store"] = store
     try:
         settings = msgspec.convert(found, Settings, strict=False)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # a variable may be no UTF-8
         raise BadInput("a setting has a wrong value", str(error), f"look at {FILE} and {PREFIX}*") from error
     if not 0.001 <= settings.lease <= 86400:
         raise BadInput(f"lease is {settings.lease}", "it is in seconds, at most a day", "choose another")
+    if "\0" in settings.store or re.search("[\ud800-\udfff]", settings.store):
+        raise BadInput("a store URL with NUL, or not in UTF-8", ascii(settings.store), f"use {DEFAULT_URL}")
+    for inbox in settings.inboxes:
+        check_inbox(inbox)
     return settings
 
 
@@ -58,16 +64,16 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _from_file(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot read {path}", str(error), "repair or remove it") from error
     import tomllib  # most places have no settings file
 
+    from ..mailbox import toml
+
     try:
-        found = tomllib.loads(text)
+        found = toml.parse(toml.read_bytes(path).decode())
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"cannot read {path}", str(error), "repair or remove it") from error
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{path} is not TOML", str(error), "repair that line") from error
     for key in found:

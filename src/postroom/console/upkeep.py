@@ -115,6 +115,11 @@ def verify_store(args: Namespace, out: TextIO) -> int:
         render.lines(out, [f"{verdict}: {found.accepted} accepted, {found.unaccounted} unaccounted"])
         render.fields(out, [(word, count) for word, count in found.counts.items() if count])
         render.lines(out, (f"fault: {fault}" for fault in found.faults))
+        if found.lost_by_damage:
+            render.lines(out, [f"{found.lost_by_damage} messages were given up when the file was repaired"])
+        render.lines(out, (f"notice: {notice}" for notice in found.notices))
+        if not found.ok and args.deep:
+            render.lines(out, ["mend the file with: postroom repair"])
     return DONE if found.ok else FAILED
 
 

@@ -36,7 +36,7 @@ def encode(value: object) -> bytes:
         body = _encoder.encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         _check(value, "$", 0)
-        raise BadInput("a value that JSON cannot hold", _line(str(error)), "send plain data") from error
+        raise BadInput("a value that JSON cannot hold", one_line(str(error)), "send plain data") from error
     if not (_looks_right(body) and _decoder.decode(body) == value):
         _check(value, "$", 0)
     _check_size(len(body))
@@ -48,7 +48,7 @@ def decode(body: bytes) -> Any:
     try:
         return _decoder.decode(body)
     except msgspec.MsgspecError as error:
-        raise BadInput("a body that does not decode", _line(str(error)), "look at its sender") from error
+        raise BadInput("a body that does not decode", one_line(str(error)), "look at its sender") from error
 
 
 def strict(text: str | bytes) -> Any:
@@ -137,9 +137,9 @@ def _check_size(size: int) -> None:
         )
 
 
-def _line(text: str) -> str:
-    """A foreign error text as one line without control characters."""
-    return "".join(c if c.isprintable() else " " for c in text)[:200]
+def one_line(text: str, most: int = 200) -> str:
+    """A foreign error text as one line without control characters, of at most so many."""
+    return "".join(c if c.isprintable() else " " for c in text)[:most]
 
 
 # Reading what others wrote

@@ -85,7 +85,7 @@ def read_flags(given: Mapping[str, object]) -> SendFlags:
             raise BadInput(f"unknown key {key[:60]!r}", f"known are {', '.join(KEYS)}", _nearest(key))
     try:
         return msgspec.convert(given, SendFlags)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # half a character is no text
         raise BadInput("not a send", str(error), "see: postroom send --help") from error
 
 

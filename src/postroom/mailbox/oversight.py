@@ -29,6 +29,8 @@ from ..store.states import State
 from ..store.transact import transact
 from . import pairs
 from .address import check_address, check_inbox
+from .codec import encode
+from .envelope import check_text
 from .ids import id_text
 
 STATES = frozenset(state.word for state in State)
@@ -90,10 +92,14 @@ class Oversight:
 
     def pause(self, inbox: str, key: str | None = None) -> Changed:
         """Deliver nothing more, or nothing of the correlation id ``key``; mail is still accepted."""
+        if key is not None:
+            check_text("key", key)
         return self._switch(inbox, Switch.PAUSE, key)
 
     def resume(self, inbox: str, key: str | None = None) -> Changed:
         """Undo ``pause`` and ``drain``."""
+        if key is not None:
+            encode(key)  # any text that the store can hold may have been a key once
         return self._switch(inbox, Switch.RESUME, key)
 
     def drain(self, inbox: str) -> Changed:

@@ -168,6 +168,8 @@ def verification_view(found: Verification) -> View:
         "unaccounted": found.unaccounted,
         **found.counts,
         "faults": found.faults,
+        "lost_by_damage": found.lost_by_damage,
+        "notices": found.notices,
     }
 
 

@@ -1,0 +1,97 @@
+"""Running the world of one seed: deterministic, whatever the process it runs in."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib import import_module
+from random import Random
+from typing import Any
+
+import trio
+import trio.testing
+from msgspec import Struct
+
+from .checkers import Breach
+from .options import Options
+from .trace import Trace, Write
+from .world import World
+
+
+class Result(Struct, frozen=True):
+    """What one run has shown. ``virtual_seconds`` is until everything had drained.
+
+    ``faults`` says how often each kind of fault met something, ``happened`` what came of it.
+    """
+
+    options: Options
+    virtual_seconds: float
+    events: int
+    trace_sha256: str
+    messages: int
+    redelivered: int
+    breaches: list[Breach]
+    faults: dict[str, int]
+    happened: dict[str, int]
+
+    @property
+    def clean(self) -> bool:
+        return not self.breaches
+
+    def count(self, *kinds: str) -> int:
+        """How many breaches are of one of these kinds."""
+        return sum(breach.kind in kinds for breach in self.breaches)
+
+
+def run(options: Options, write: Write | None = None) -> Result:
+    """Run one seed to its end. ``write`` is given the trace, line by line.
+
+    The same options give the same trace, byte for byte, under the same Python and trio.
+    """
+    trace = Trace(write)
+    with _scheduled_by(Random(f"{options.seed}/schedule")):
+        world = World(options, trace)
+        _run_to_its_end(world)
+    return Result(
+        options=options,
+        virtual_seconds=round(world.seconds, 6),
+        events=trace.events,
+        trace_sha256=trace.sha256(),
+        messages=world.checkers.messages,
+        redelivered=world.checkers.queue.redelivered,
+        breaches=world.breaches,
+        faults=dict(sorted(world.faults.items())),
+        happened=dict(sorted(world.tally.counts.items())),
+    )
+
+
+def _run_to_its_end(world: World) -> None:
+    """Run it on virtual time. Ctrl-C comes out as what it is, from however many nurseries."""
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    try:
+        trio.run(world.run, clock=clock, restrict_keyboard_interrupt_to_checkpoints=True)
+    except BaseExceptionGroup as group:
+        if group.subgroup(KeyboardInterrupt) is not None:
+            raise KeyboardInterrupt from group
+        raise
+
+
+@contextmanager
+def _scheduled_by(rng: Random) -> Generator[None, None, None]:
+    """Let trio run tasks in an order that comes from a seed, as it does under Hypothesis.
+
+    What trio offers for it are two names of its scheduler; they are put back afterwards. No garbage is
+    collected meanwhile, as that could end a forgotten task at any moment.
+    """
+    scheduler: Any = import_module("trio._core._run")  # there is no public way to seed it
+    before = scheduler._ALLOW_DETERMINISTIC_SCHEDULING, scheduler._r
+    collects = gc.isenabled()
+    gc.disable()
+    scheduler._ALLOW_DETERMINISTIC_SCHEDULING, scheduler._r = True, rng
+    try:
+        yield
+    finally:
+        scheduler._ALLOW_DETERMINISTIC_SCHEDULING, scheduler._r = before
+        if collects:
+            gc.enable()

@@ -1,0 +1,334 @@
+"""A store and files full of what terminals obey; no command lets any of it through.
+
+The commands are found by walking the table and every parser, so a new one cannot be forgotten: it
+fails here until it has been given its arguments.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+from importlib import import_module
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from prove.inputs.command_lines import Seen, run
+from prove.inputs.material import BROKEN, ESCAPES, HIDDEN
+
+from postroom.console import render
+from postroom.console.main import COMMANDS
+from postroom.console.parsing import Parser
+from postroom.mailbox.desk import Desk
+from postroom.mailbox.ids import IdMaker, id_text
+from postroom.store.errors import PostroomError
+from postroom.store.records import (
+    Activate,
+    Answer,
+    Control,
+    InboxSpec,
+    NewMessage,
+    OpenSession,
+    Operation,
+    Put,
+    Register,
+    Send,
+    Session,
+    Settle,
+    Switch,
+    Verdict,
+    Write,
+)
+from postroom.store.sqlite.file import FileStore, open_file
+from postroom.store.transact import transact
+
+HOSTILE = "x" + "".join(ESCAPES) + "".join(HIDDEN) + "x"
+IN_FILES = "x\x1b[2J\x9b31m\u202e\u200b\x7fx"
+STORE = "sqlite:///post.db"
+ALONE = {
+    "serve": "it serves until it is stopped",
+    "bench": "it measures for minutes",
+    "simulate": "it looks into no store, and takes seconds",
+}
+"""Commands that are not run to their end here; what they refuse is looked at all the same."""
+
+
+def assert_harmless(words: object, text: str) -> None:
+    """Nothing but line ends and, in columns for a shell, tabs."""
+    found = render.UNSAFE.search(text.replace("\n", "").replace("\t", ""))
+    assert found is None, (
+        f"{words} wrote {found[0]!r}: {text[max(0, found.start() - 40) : found.start() + 40]!r}"
+    )
+
+
+def judge(*words: str, codes: tuple[int, ...] = (0,), stdin: bytes = b"") -> Seen:
+    """Run for people and for programs; the former is answered, as the latter may find it changed."""
+    for flags in ((), ("--json",), ("--debug",)):
+        seen = run(("--store", STORE, *flags, *words), stdin)
+        assert_harmless(words, seen.out)
+        assert_harmless(words, seen.err)
+        assert seen.code in codes, (words, seen)
+        if flags == ("--json",):
+            assert seen.err == ""
+            json.loads(seen.out)
+            assert seen.out.count("\n") == 1
+    return seen
+
+
+class Hostile:
+    """A store whose every text that data can reach is hostile. The store itself does not look at them."""
+
+    def __init__(self, path: Path, sender: str = HOSTILE) -> None:
+        self._sender = sender
+        self.store: FileStore = open_file(path, create=True)
+        self._ids = IdMaker(self.store.clock, Random(7))
+        Desk(self.store, self._ids).pair("t", "m", "w")
+        self.waiting = [self._send(str(n)) for n in range(9)]
+        self.dead = [self._ended(Verdict.DEAD) for _ in range(9)]
+        self.retried = self._ended(Verdict.RETRY)
+        self.acked = self._ended(Verdict.ACK)
+        self._others()
+
+    def apply(self, *operations: Operation) -> list[Answer]:
+        answers = transact(self.store, operations)
+        assert not [answer for answer in answers if isinstance(answer, PostroomError)], answers
+        return answers
+
+    def _message(self, n: str, recipient: str = "worker/w") -> NewMessage:
+        return NewMessage(
+            self._ids.new(),
+            recipient,
+            self._sender,
+            HOSTILE,
+            json.dumps({HOSTILE.replace("\0", ""): [HOSTILE.replace("\0", "")]}).encode(),
+            correlation_id=HOSTILE,
+            causation_id=HOSTILE,
+            dedup_key=HOSTILE + n,
+            headers=json.dumps({HOSTILE: HOSTILE}).encode(),
+        )
+
+    def _send(self, n: str) -> str:
+        message = self._message(n)
+        self.apply(Send(message))
+        return id_text(message.id)
+
+    def _ended(self, verdict: Verdict) -> str:
+        desk = Desk(self.store, self._ids)
+        message = self._message(os.urandom(4).hex(), "manager/m")
+        self.apply(Send(message))
+        (delivery,) = desk.poll("manager/m", lease=600)
+        assert delivery.id == message.id
+        self.apply(
+            Settle(message.id, delivery.fence, verdict, reason=HOSTILE, error=HOSTILE, delay_us=10**12)
+        )
+        return id_text(message.id)
+
+    def _others(self) -> None:
+        """A pause key, a session, an activation and records with hostile names."""
+        (session,) = self.apply(OpenSession(HOSTILE, "poll", HOSTILE, 10**10))
+        assert isinstance(session, Session)
+        self.apply(
+            Control("worker/w", Switch.PAUSE, HOSTILE),
+            Control("worker/w", Switch.RESUME, HOSTILE),
+            Activate(HOSTILE, session.id),
+            Put((Write(HOSTILE, HOSTILE, HOSTILE, HOSTILE.encode()),)),
+        )
+
+
+@pytest.fixture
+def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hostile:
+    """The store, closed again, for commands open it themselves."""
+    monkeypatch.chdir(tmp_path)
+    made = Hostile(tmp_path / "post.db")
+    made.store.close()
+    return made
+
+
+def polled() -> tuple[str, str]:
+    """The id and fence of a message that was just claimed."""
+    seen = run(("--store", STORE, "--json", "poll", "worker/w", "--lease", "600"))
+    assert_harmless("poll", seen.out)
+    (message,) = json.loads(seen.out)["messages"]
+    return message["id"], str(message["fence"])
+
+
+def test_a_poll_for_people_and_for_shells_is_harmless(hostile: Hostile) -> None:
+    judge("poll", "worker/w", "--max", "2")
+
+
+def test_settling_is_harmless(hostile: Hostile) -> None:
+    send = {"to": "manager/m", "type": "x", "correlation": "c", "body": HOSTILE.replace("\0", "")}
+    sends = json.dumps(send).encode()
+    for words, stdin in (
+        (("ack",), b""),
+        (("ack", "--send", "-"), sends),
+        (("nack", "--reason", "why"), b""),
+        (("nack", "--dead"), b""),
+        (("extend",), b""),
+    ):
+        id, fence = polled()
+        judge(words[0], id, "--fence", fence, *words[1:], stdin=stdin)
+    id, fence = polled()
+    judge("nack", id, "--fence", fence, "--reason", HOSTILE.replace("\0", ""), codes=(2,))
+    judge("ack", id, "--fence", fence, "--reply", f'"{HOSTILE}"', codes=(2,))
+    judge("ack", id, "--fence", fence, "--send", "-", stdin=HOSTILE.encode(), codes=(2,))
+    judge("ack", id, "--fence", fence, "--reply", "1", codes=(2,))  # to a sender that has no address
+    judge("ack", id, "--fence", "1", codes=(3,))
+
+
+def test_looking_is_harmless(hostile: Hostile, tmp_path: Path) -> None:
+    store = open_file(tmp_path / "post.db", create=False)
+    transact(store, [Register((InboxSpec(HOSTILE),))])  # no verb takes such a name, but a store might
+    store.close()
+    for id in (hostile.waiting[0], hostile.dead[0], hostile.retried, hostile.acked):
+        judge("show", id)
+    judge("inbox", "list")
+    judge("inbox", "show", "worker/w")
+    judge("inbox", "peek", "worker/w")
+    judge("inbox", "peek", "manager/m", "--state", "dead")
+    judge("dead", "list")
+    judge("dead", "list", "manager/m")
+    judge("dead", "show", hostile.dead[0])
+    judge("status")
+    judge("verify", "--deep")
+    judge("doctor", codes=(0, 1))
+    judge("repair", codes=(0, 1, 2, 3))
+
+
+def test_deciding_is_harmless(hostile: Hostile) -> None:
+    for verb in ("pause", "resume", "drain", "resume", "purge"):
+        judge("inbox", verb, "worker/w")
+    judge("inbox", "pause", "worker/w", "--key", HOSTILE.replace("\0", ""), codes=(2,))
+    judge("inbox", "resume", "worker/w", "--key", HOSTILE.replace("\0", ""))
+    judge("send", "worker/w", "--type", "x", "--body", json.dumps(HOSTILE.replace("\0", "")))
+    judge("pair", "t", "--manager", "m", "--worker", "w")
+    for id in hostile.dead[:3]:
+        seen = run(("--store", STORE, "dead", "requeue", id))
+        assert_harmless("requeue", seen.out + seen.err)
+        judge("dead", "requeue", id, codes=(3,))
+    judge("dead", "drop", "--all")
+
+
+def test_a_backup_and_its_restoring_are_harmless_whatever_the_files_are_called(hostile: Hostile) -> None:
+    for n, word in enumerate(("\x1b[2J", "\u202ex", "a\nb")):
+        path = f"{word}{n}.db"
+        seen = run(("--store", STORE, "backup", path))
+        assert_harmless("backup", seen.out + seen.err)
+        assert Path(path).exists(), seen
+        judge("backup", path, codes=(3,))
+        judge("restore", path, "--force")
+        judge("restore", path, codes=(5,))
+
+
+def test_metrics_are_harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Hostile(tmp_path / "post.db", sender="operator/cli").store.close()  # roles of addresses are labels
+    judge("metrics")
+
+
+def test_a_run_is_harmless_whatever_its_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = IN_FILES.encode("unicode_escape").decode().replace("\\x", "\\u00")
+    good = f'[convoy]\nname = "{text}"\n[tasks.a]\ncommand = ["printf", "{text}"]\n' + (
+        f'[tasks.b]\ncommand = ["false", "{text}"]\nretries = 0\n'
+    )
+    folder = tmp_path / IN_FILES
+    folder.mkdir()
+    (folder / "good.toml").write_text(good)
+    judge("run", f"{IN_FILES}/good.toml", codes=(1,))
+    for line in (f'"{text}" = 1', f"# {IN_FILES}", f'x = "{IN_FILES}', f'[tasks."{text}"]',
+    f'[tasks.c]\ncommand = ["{text}"]',
+                 f'[tasks.c]\ncommand = "true"\ncwd = "{text}"', f'[tasks.c]\ncall = "{text}"',
+                 f'[tasks.c]\ndepends_on = ["{text}"]'):  # fmt: skip
+        (folder / "bad.toml").write_text(f"{good}{line}\n")
+        judge("run", f"{IN_FILES}/bad.toml", codes=(2,))
+    judge("run", f"{IN_FILES}/good.toml", "--set", f"{IN_FILES}=1", codes=(2,))
+    judge("run", f"{IN_FILES}/none.toml", codes=(2,))
+
+
+def test_hostile_settings_are_refused_in_one_plain_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = IN_FILES.encode("unicode_escape").decode().replace("\\x", "\\u00")
+    for line in (
+        f'"{text}" = 1',
+        f'lease = "{text}"',
+        f'inboxes = ["{text}"]',
+        f"# {IN_FILES}",
+        f'listen = "{text}"',
+    ):
+        Path("postroom.toml").write_text(line + "\n")
+        for words in (("status",), ("serve",), ("metrics",)):
+            for flags in ((), ("--json",)):
+                seen = run((*flags, *words))
+                assert seen.code in (2, 5), (line, seen)
+                assert_harmless(line, seen.out + seen.err)
+
+
+def leaves() -> list[tuple[str, ...]]:
+    """Every command with every sub-command, from the table and the parsers themselves."""
+    found: list[tuple[str, ...]] = []
+    for name, about in COMMANDS.items():
+        parser = Parser(prog="postroom", add_help=False)
+        subparsers = parser.add_subparsers()
+        module: Any = import_module(f"postroom.console.{about.module}")
+        module.add_parser(subparsers)
+        actions: list[Any] = subparsers.choices[name]._actions  # pyright: ignore[reportPrivateUsage]  # there is no public walk
+        verbs: list[str] = []
+        for action in actions:
+            if type(action).__name__ == "_SubParsersAction":
+                verbs += action.choices
+        found += [(name, verb) for verb in verbs] or [(name,)]
+    return found
+
+
+@pytest.mark.parametrize("word", [HOSTILE.replace("\0", ""), BROKEN[-1]], ids=["hostile", "broken"])
+def test_every_command_is_harmless_with_hostile_words(word: str, hostile: Hostile) -> None:
+    for leaf in leaves():
+        judge(*leaf, word, "--such-an-option-is-not-there", codes=(2,))
+        judge(*leaf, f"--{word}", codes=(2,))
+        judge(*leaf, f"--store={word}", "--such-an-option-is-not-there", codes=(2,))
+        if leaf[0] not in ALONE:
+            judge(*leaf, word, word, "--fence", word, codes=(1, 2, 3))
+
+
+def test_the_help_of_every_command_is_harmless(hostile: Hostile) -> None:
+    for leaf in leaves():
+        seen = run((*leaf, "--help"))
+        assert seen.code == 0
+        assert_harmless(leaf, seen.out + seen.err)
+
+
+def test_every_command_was_run_to_its_end_here() -> None:
+    source = Path(__file__).read_text()
+    for leaf in leaves():
+        words = ", ".join(f'"{word}"' for word in leaf)
+        known = f"({words}" in source or leaf[0] in ALONE or leaf[0] == "poll" or leaf[0] == "inbox"
+        assert known, f"no test runs {' '.join(leaf)}: give it its arguments here"
+
+
+def test_what_is_logged_is_one_plain_line(hostile: Hostile) -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    logging.getLogger("postroom").addHandler(handler)
+    try:
+        judge("status")
+    finally:
+        logging.getLogger("postroom").removeHandler(handler)
+    assert_harmless("logs", stream.getvalue())
+
+
+def test_a_body_in_the_columns_for_a_shell_is_the_same_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    at = ("--store", STORE)
+    assert run((*at, "pair", "t", "--manager", "m", "--worker", "w")).code == 0
+    assert run((*at, "send", "worker/w", "--type", "x", "--body", '"\x9b\u202e\x7f"')).code == 0
+    seen = run((*at, "poll", "worker/w"))
+    assert_harmless("poll", seen.out)
+    assert json.loads(seen.out.rstrip("\n").split("\t")[-1]) == "\x9b\u202e\x7f"
