@@ -221,7 +221,8 @@ class System(Office):
     async def _leave(self) -> None:
         try:
             await self.commit.submit(Control(self._replies, Switch.END))
-            await self.commit.submit(CloseSession(self._runtime.session))
+            if self._runtime.session:
+                await self.commit.submit(CloseSession(self._runtime.session))
         except (StoreUnavailable, UnknownInbox):
             pass  # reported as a failed commit, or not quite opened; the session lapses or is seen to be gone
         self._runtime.marks.close()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from attrs import has
-from cattrs import BaseValidationError, Converter, transform_error
+from cattrs import BaseValidationError, Converter, StructureHandlerNotFoundError, transform_error
+from cattrs.errors import CattrsError
 from msgspec import Struct
 
 from ..mailbox import codec
@@ -49,17 +50,21 @@ class Wire(Struct, frozen=True):
             return self.converter.structure(data, kind)
         except BaseValidationError as error:
             places = "; ".join(transform_error(error, path="$"))
-            raise BadInput("the body does not fit", places[:400], "look at its sender") from error
-        except (TypeError, ValueError, KeyError) as error:
-            raise BadInput(
-                "the body does not fit", f"{type(error).__name__}: {error}"[:400], "look at its sender"
-            ) from error
+            raise _unfit(places) from error
+        except StructureHandlerNotFoundError:  # the handler's fault, not the body's
+            raise
+        except (CattrsError, AttributeError, TypeError, ValueError, KeyError) as error:
+            raise _unfit(f"{type(error).__name__}: {error}") from error
 
     def empty(self, kind: type) -> Any:
         """The first state of an actor: its class called without arguments."""
         if not has(kind):
             raise TypeError(f"{kind.__name__} is no attrs class, so it cannot be an actor's state")
         return kind()
+
+
+def _unfit(why: str) -> BadInput:
+    return BadInput("the body does not fit", codec.one_line(why, 400), "look at its sender")
 
 
 def make_wire() -> Wire:

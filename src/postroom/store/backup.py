@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -21,9 +22,15 @@ def restore(source: Path, target_url: str, *, force: bool, clock: Clock | None =
 
     Every fence of before the backup is dead afterwards. The file is complete and synced before it
     takes its name, so a crash leaves the old store or the new one. Refuses a target that exists
-    unless ``force``, and always one that another process has open.
+    unless ``force``, and always one that another process has open. Raises ``StoreUnavailable``.
     """
-    target = store_path(target_url)
+    try:
+        return _restore(source, store_path(target_url), force, clock or SystemClock())
+    except OSError as error:
+        raise unavailable(error) from error
+
+
+def _restore(source: Path, target: Path, force: bool, clock: Clock) -> int:
     if not source.is_file():
         raise StoreUnavailable(
             f"no backup at {source}", "it does not exist", "name a file made by: postroom backup"
@@ -39,9 +46,10 @@ def restore(source: Path, target_url: str, *, force: bool, clock: Clock | None =
     part.unlink(missing_ok=True)
     opening.create_file(part)
     try:
-        epoch = _copy(source, part, clock or SystemClock(), replaced)
+        epoch = _copy(source, part, clock, replaced)
     except BaseException:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong before is what counts
+            part.unlink(missing_ok=True)
         raise
     rot.sync(part)
     if not target.exists():

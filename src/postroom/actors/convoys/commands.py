@@ -23,6 +23,7 @@ KILL_AFTER = 5.0
 
 SHELL = ("sh", "-c")
 RUN_MARK = "POSTROOM_RUN"
+LONGEST_WORD = 64
 PLAIN_WORD = re.compile(r"[A-Za-z0-9_./+@%-]+")
 
 
@@ -40,7 +41,7 @@ def environment(task: Task, run: str = "", attempt: int = 0) -> dict[str, str]:
 
 def check_command(task: Task, path: KeyPath, faults: Faults) -> None:
     """Note a fault if the program cannot be found. A file that other tasks may make is not looked for."""
-    by_shell = task.command[:2] == SHELL
+    by_shell = task.command[:2] == SHELL and len(task.command) > 2
     program = _first_word(task.command[2]) if by_shell else task.command[0]
     if not program or ("/" in program and task.depends_on):
         return
@@ -65,6 +66,8 @@ def _first_word(line: str) -> str:
 
 def _shell_knows(word: str, env: Mapping[str, str]) -> bool:
     """Whether it is one of the shell's own words, such as ``cd`` or ``for``."""
+    if len(word) > LONGEST_WORD:
+        return False
     asked = [*SHELL, 'command -v -- "$1"', "sh", word]
     done = subprocess.run(asked, env=env, capture_output=True, stdin=subprocess.DEVNULL, check=False)
     return done.returncode == 0

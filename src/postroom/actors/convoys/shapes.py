@@ -70,9 +70,13 @@ def _is_table(value: object) -> bool:
     return isinstance(value, dict)
 
 
-def _is_table_of_text(value: object) -> bool:
+def _is_environment(value: object) -> bool:
     table = table_of(value)
-    return table is not None and all(map(_is_text, table.values()))
+    return table is not None and all(map(_is_text, table.values())) and all(map(_is_variable, table))
+
+
+def _is_variable(name: str) -> bool:
+    return bool(name) and "=" not in name and "\0" not in name
 
 
 def _is_table_of_inputs(value: object) -> bool:
@@ -102,7 +106,7 @@ TASK: Mapping[str, Shape] = {
     "retries": _whole(0, MOST_RETRIES),
     "timeout": Shape("a number of seconds above 0 and at most a week", _is_seconds),
     "cwd": TEXT,
-    "env": Shape("a table of texts", _is_table_of_text),
+    "env": Shape("a table of texts by names of variables", _is_environment),
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from random import Random
 from typing import TypeVar
 
@@ -211,22 +212,19 @@ class SqliteEngine:
 
     def backup(self, path: str) -> None:
         """Copy the store, as of one moment, into a new file."""
-        target = connect(path)
-        target.pragma("synchronous", "EXTRA")  # a journal that came back would undo the last step
-        source = self._open_reader()
+        self._check_process()
         try:
-            source.execute("BEGIN")  # of one moment: else each commit by anybody starts the copying anew
-            source.execute(QUERIES["store_row"]).fetchall()
-            with target.backup("main", source, "main") as copying:
-                while not copying.done:
-                    copying.step(1000)
-            source.execute("COMMIT")
-            target.pragma("journal_mode", "delete")
-        except apsw.Error as error:
+            with closing(self._open_reader()) as source, closing(connect(path)) as target:
+                target.pragma("synchronous", "EXTRA")  # a journal that came back would undo the last step
+                source.execute("BEGIN")  # of one moment: else each commit by anybody starts the copying anew
+                source.execute(QUERIES["store_row"]).fetchall()
+                with target.backup("main", source, "main") as copying:
+                    while not copying.done:
+                        copying.step(1000)
+                source.execute("COMMIT")
+                target.pragma("journal_mode", "delete")
+        except (apsw.Error, OSError) as error:
             raise unavailable(error) from error
-        finally:
-            target.close()
-            source.close()
 
     def close(self) -> None:
         """Let go of the file. What was committed stays; an open transaction is undone."""

@@ -67,7 +67,7 @@ class FileStore(SqliteEngine):
     def _connect(self, clock: Clock) -> Db:
         """The writing connection, with the schema brought up to date."""
         try:
-            self.mended += look_before_opening(self._place)
+            self._tell_mended(look_before_opening(self._place))
             load_checksums()
             write = opening.connect(str(self.path))
             try:
@@ -80,6 +80,15 @@ class FileStore(SqliteEngine):
             raise _cannot_open(self.path, error) from error
         except OSError as error:
             raise _gone_wrong(self.path, error) from error
+
+    def _tell_mended(self, notes: list[str]) -> None:
+        """Say what was mended to whoever listens: without a handler, logging writes it to stderr."""
+        self.mended += notes
+        if notes:
+            import logging  # its cost is paid only when there is something to say
+
+            for note in notes:
+                logging.getLogger("postroom.store").warning("%s: %s", self.path, note)
 
     def _prepare(self, write: Db, clock: Clock) -> None:
         write.set_busy_timeout(5000)

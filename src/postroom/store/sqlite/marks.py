@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 SLOTS = 512
@@ -47,8 +48,12 @@ class FileMarks:
             self._free.append(slot)
 
     def close(self) -> None:
-        self._map.close()
-        self._path.unlink(missing_ok=True)
+        """Forget the marks. A file that cannot be removed says nothing wrong: no turn is marked in it."""
+        if not self._map.closed:
+            self._map[:] = bytes(len(self._map))
+            self._map.close()
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
 
 
 def read_marks(path: Path) -> frozenset[int] | None:

@@ -34,11 +34,11 @@ def check_sqlite(version: str) -> None:
 
 def file_system(path: Path, mounts: str) -> str:
     """The type of the file system that holds a path, by a text like /proc/mounts."""
-    best, kind = "", "unknown"
+    best, kind, text = "", "unknown", str(path)
     for line in mounts.splitlines():
         _, point, fs = line.split()[:3]
         point = point.replace("\\040", " ")
-        inside = path == Path(point) or Path(point) in path.parents
+        inside = point == "/" or text == point or text.startswith(f"{point}/")
         if inside and len(point) >= len(best):
             best, kind = point, fs
     return kind

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import struct
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 
 LOCKS = (512, 0x40000000)
 """The bytes of the main file that SQLite locks, as length and start: every open store holds one."""
+
+FLOCK = struct.Struct("@hhqqi0q")
+"""What fcntl(2) calls a flock: kind, whence, start, length, process."""
+
+TRIES, PAUSE_SECONDS = 5000, 0.001
 
 REPAIR = "run: postroom repair"
 
@@ -119,21 +126,39 @@ def _open_here(path: Path) -> bool:
 def sole_use(path: Path) -> Generator[bool]:
     """Keep every SQLite out of the file meanwhile; false if one has it open already.
 
-    False too if this process has the file open: closing another handle would drop its locks.
+    False too if this process has the file open: closing another handle would drop its locks. Another
+    that looks just now is waited for, since it may find the file to be damaged.
     """
     if _open_here(path):
         yield False
         return
     handle = os.open(path, os.O_RDWR)
     try:
+        yield _lock(handle)
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    """Lock the file for this process alone; false if another uses it, true once it is ours."""
+    for _ in range(TRIES):
         try:
             fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, *LOCKS)
         except (BlockingIOError, PermissionError):
-            yield False
-            return
-        yield True
-    finally:
-        os.close(handle)
+            if _locked_by(handle) == fcntl.F_RDLCK:  # as SQLite does for as long as it has a file open
+                return False
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return True
+    return False
+
+
+def _locked_by(handle: int) -> int:
+    """The kind of lock that is in our way."""
+    length, start = LOCKS
+    asked = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
+    kind: int = FLOCK.unpack(fcntl.fcntl(handle, fcntl.F_GETLK, asked))[0]
+    return kind
 
 
 def kept_copies(path: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from ..records import Delivery, NewMessage, Send, Unrouted
 from ..states import State
 from .inboxes import ENDED, OPEN, UNREGISTERED, Inbox
 from .registry import ensure
+from .timekeeping import heed_clock, least_wall
 
 if TYPE_CHECKING:
     from .tx import Tx
@@ -93,7 +94,7 @@ def _group(tx: Tx, send: Send) -> list[Row] | PostroomError:
         copy = NewMessage(**{f: getattr(send.message, f) for f in NewMessage.__struct_fields__})
         copy.recipient = address
         copy.id = derived_id(send.message.id, address.encode())
-        found = route(tx, Send(copy, send.unrouted, send.bounded, send.hand_to))
+        found = route(tx, Send(copy, send.unrouted, send.bounded))
         if isinstance(found, PostroomError):
             return found
         rows += found
@@ -118,6 +119,9 @@ def resolve(tx: Tx, recipient: str) -> list[str] | PostroomError:
 def _too_old(tx: Tx, id: bytes) -> Refused | None:
     made = version_7_time(id)
     if made is None or tx.wall - made <= tx.policy.ids_us:
+        return None
+    heed_clock(tx)
+    if least_wall(tx) - made <= tx.policy.ids_us:
         return None
     error = Refused(
         "the message's id is too old",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from ..records import Ticked
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from .tx import Tx
 
 CLOCK_STEP_US = 500_000
+STEP = ("postroom/store", "clock", "step")
+"""The record of when the wall clock was last set in this boot, and how low it has stood."""
+
 AT_ONCE = 1000
 
 
@@ -60,9 +64,26 @@ def heed_clock(tx: Tx) -> None:
     """If somebody has set the wall clock, reckon anew when wall times will come."""
     offset = tx.wall - tx.boot
     if abs(offset - tx.wall_offset) > CLOCK_STEP_US:
+        lowest = min(offset, tx.wall_offset, least_wall(tx) - tx.boot)
+        step = json.dumps({"at": tx.boot, "lowest": lowest})
+        tx.run("record_put", *STEP, 1, step.encode())
         tx.run("store_set_offset", offset)
         tx.run("absolute_reckon", offset)
         tx.wall_offset = offset
+
+
+def least_wall(tx: Tx) -> int:
+    """The wall time that it is at least, for what must not be forgotten too early.
+
+    A clock that somebody has set ahead ages nothing: until what was stored before has had its whole
+    retention on the boot clock, time goes on from where the earlier clock stood.
+    """
+    row = tx.row("record_value", *STEP)
+    if row is None:
+        return tx.wall
+    step = json.loads(row[0])
+    over = tx.boot - step["at"] > tx.policy.ids_us
+    return tx.wall if over else min(tx.wall, tx.boot + step["lowest"])
 
 
 def _promote(tx: Tx, rows: Iterable[tuple[int, int, int, int, str | None, int, int]]) -> None:
@@ -90,6 +111,7 @@ def reboot(tx: Tx, boot_id: str) -> None:
     count as waiting.
     """
     offset = tx.wall - tx.boot
+    tx.run("record_delete", *STEP)
     tx.run("reboot_messages", offset)
     tx.run("reboot_sessions")
     tx.run("reboot_store", boot_id, offset)

@@ -10,7 +10,7 @@ from ..records import Cancel, Changed, Drop, Requeue, Sweep
 from ..states import FINAL, State
 from . import moves
 from .leases import settle_down
-from .timekeeping import AT_ONCE, expire
+from .timekeeping import AT_ONCE, expire, heed_clock, least_wall
 from .tx import DEAD
 
 if TYPE_CHECKING:
@@ -93,8 +93,10 @@ def sweep(tx: Tx, op: Sweep, after: int) -> tuple[Changed, int]:
     start). Rows are met in the order they were sent, so no index on the final time is paid for by
     every message. The newest row is always kept, since its number must not be given out again.
     """
+    heed_clock(tx)
+    wall = least_wall(tx)
     tx.run("session_forget", tx.boot - op.rows_us)
-    forgotten = tx.run("spent_forget", tx.wall - op.ids_us, op.limit)
+    forgotten = tx.run("spent_forget", wall - op.ids_us, op.limit)
     rows = tx.rows("sweep_rows", after, op.limit)
     for (
         seq,
@@ -111,7 +113,7 @@ def sweep(tx: Tx, op: Sweep, after: int) -> tuple[Changed, int]:
     ) in rows:
         if state not in FINAL or state == State.DEAD:
             continue
-        if tx.row("sweep_final_at", seq)[0] > tx.wall - op.rows_us:
+        if tx.row("sweep_final_at", seq)[0] > wall - op.rows_us:
             continue
         digest = content_digest(address, sender, type, body, priority, dedup_key, correlation_id)
         tx.run("sweep_spend", id, digest, tx.wall)

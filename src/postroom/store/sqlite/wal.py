@@ -238,9 +238,14 @@ class _Reader:
         """Whether a commit depends on a frame: what was never committed may be dropped."""
         start = HEADER + n * self.size
         touches_commit = any(4 <= offset - start < 8 for offset, _ in choices)
-        return touches_commit or any(
-            self.ours(k) and _FRAME.unpack(self.head(k))[1] for k in range(n, self.count)
-        )
+        if touches_commit or _FRAME.unpack(self.head(n))[1]:
+            return True
+        for k in range(n + 1, self.count):
+            if not self.ours(k) or (k > n + 1 and not self.follows(k, self.stored(k - 1))):
+                return False  # wrong in more than one place: a transaction whose writing was cut off
+            if _FRAME.unpack(self.head(k))[1]:
+                return True
+        return False
 
     def proof(self, n: int) -> str:
         """In words, what proves that commits from frame ``n`` on were safe; nothing if nothing does."""
