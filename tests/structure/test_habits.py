@@ -14,6 +14,10 @@ CLOCK_READERS: dict[str, str] = {
 SLEEPERS = {
     f"tests/support/{name}.py": "its actors and its waiting are for tests on virtual time"
     for name in ("handled", "logbook", "troupe")
+} | {
+    "tests/actors/test_supervision_model.py": "each history has a virtual clock of its own",
+    "tests/proof/prove/disk/acting.py": "a real system on a real disk, which has no virtual time",
+    "tests/proof/prove/races_real.py": "real processes race to the end of a real lease",
 }
 """Test modules that may really sleep, with the reason."""
 
