@@ -12,7 +12,7 @@ from prove.cuts.images import Disk, Keep
 from prove.cuts.recording import DirectorySynced, Event, Linked, Renamed, Synced, Truncated, Unlinked, Wrote
 
 from postroom.store.memory import MemoryStore
-from postroom.store.sqlite.wal import scan
+from postroom.store.sqlite.damage.wal import scan
 from postroom.testing import VirtualClock
 
 SOME = Random(1)

@@ -13,7 +13,8 @@ from postroom.store import records as r
 from postroom.store.clock import ManualClock
 from postroom.store.errors import Refused, StoreUnavailable
 from postroom.store.repair import Repaired, repair
-from postroom.store.sqlite import opening, pages, rot
+from postroom.store.sqlite import opening
+from postroom.store.sqlite.damage import pages, rot
 from postroom.store.sqlite.file import FileStore, open_file
 
 CLOCK = ManualClock()

@@ -14,7 +14,7 @@ from port_verbs import INBOX, a_message, claim, register, send, settle
 from postroom.store.backup import restore
 from postroom.store.clock import ManualClock
 from postroom.store.errors import StoreUnavailable
-from postroom.store.sqlite import pages, rot
+from postroom.store.sqlite.damage import pages, rot
 from postroom.store.sqlite.file import FileStore, open_file
 
 CLOCK = ManualClock()

@@ -11,8 +11,8 @@ from struct import iter_unpack
 import apsw
 import pytest
 
-from postroom.store.sqlite.sums import MASK, Sum, add_up, corrections
-from postroom.store.sqlite.wal import FRAME, HEADER, Edit, apply, scan
+from postroom.store.sqlite.damage.sums import MASK, Sum, add_up, corrections
+from postroom.store.sqlite.damage.wal import FRAME, HEADER, Edit, apply, scan
 
 PAGE = 4096
 WHOLE = FRAME + PAGE

@@ -19,7 +19,8 @@ from msgspec import Struct
 
 from ..store.clock import SystemClock
 from ..store.errors import PostroomError, StoreUnavailable
-from ..store.sqlite import ballast, db, opening, pages, rot
+from ..store.sqlite import ballast, db, opening
+from ..store.sqlite.damage import pages, rot
 from ..store.urls import store_path
 from . import render
 from .exits import DONE, exit_code

@@ -9,10 +9,11 @@ import apsw
 
 from .clock import Clock, SystemClock
 from .errors import StoreUnavailable
-from .sqlite import opening, rot
+from .sqlite import opening
+from .sqlite.damage import rot
+from .sqlite.damage.pages import RESERVED, load_checksums
 from .sqlite.db import Db, connect
 from .sqlite.engine import is_rot, unavailable
-from .sqlite.pages import RESERVED, load_checksums
 from .sqlite.queries import QUERIES
 from .urls import store_path
 

@@ -12,11 +12,12 @@ from msgspec import Struct, field
 from .clock import Clock, SystemClock
 from .errors import Refused, StoreUnavailable
 from .identity import id_text
-from .sqlite import judging, opening, rot, salvage, verifying
+from .sqlite import opening, verifying
+from .sqlite.damage import judging, rot, salvage
+from .sqlite.damage.image import Alternative, Image
+from .sqlite.damage.pages import load_checksums
 from .sqlite.db import Db
 from .sqlite.engine import unavailable
-from .sqlite.image import Alternative, Image
-from .sqlite.pages import load_checksums
 from .urls import store_path
 
 T = TypeVar("T")

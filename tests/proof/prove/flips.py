@@ -22,7 +22,8 @@ from postroom.store.clock import ManualClock
 from postroom.store.errors import PostroomError, Refused
 from postroom.store.identity import id_text
 from postroom.store.repair import Repaired, repair
-from postroom.store.sqlite import db, pages
+from postroom.store.sqlite import db
+from postroom.store.sqlite.damage import pages
 from postroom.store.sqlite.file import FileStore, open_file
 from postroom.store.transact import transact, transact_one
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import apsw
 from msgspec import Struct, field
-
 from prove.outcome import Outcome
 from prove.rows import Row
 
@@ -27,8 +26,9 @@ class Result(Struct):
     failures: list[str] = []
 
     @property
-    def good(self) -> bool:
-        return self.outcome.clean and not self.failures and self.outcome.amount >= self.wanted
+    def whole(self) -> bool:
+        """Whether all of it was done; a soak that goes on later need not be."""
+        return self.outcome.amount >= self.wanted
 
 
 Results = Mapping[str, Result]
@@ -87,17 +87,19 @@ def table(rows: Sequence[Row], results: Results) -> list[str]:
     ]
 
 
-def wrong(results: Results) -> list[str]:
-    """Everything that was not as it must be, in words."""
+def wrong(results: Results, *, goes_on: bool = False) -> list[str]:
+    """Everything that was not as it must be, in words. What ``goes_on`` may have reached less so far."""
     said: list[str] = []
     for name, result in results.items():
         said += [f"{name}: {what}" for what in (*result.outcome.breaches, *result.failures)]
-        if result.outcome.amount < result.wanted:
+        if not (result.whole or goes_on):
             said.append(f"{name}: {result.outcome.amount:,} of {result.wanted:,} were done")
     return said
 
 
-def document(rows: Sequence[Row], results: Results, under: Mapping[str, str], command: str) -> str:
+def document(
+    rows: Sequence[Row], results: Results, under: Mapping[str, str], command: str, faults: Sequence[str]
+) -> str:
     """The same as a page that can be kept."""
     head = [
         "# What the proof has found",
@@ -120,13 +122,12 @@ def document(rows: Sequence[Row], results: Results, under: Mapping[str, str], co
         if row.name in results
         for note in results[row.name].outcome.notes
     ]
-    faults = [f"- {what}" for what in wrong(results)]
     parts = [
         head,
         ["", *body],
         ["", *figures] if len(figures) > 2 else [],
         ["", "## Notes", "", *notes] if notes else [],
-        ["", "## What was wrong", "", *faults] if faults else [],
+        ["", "## What was wrong", "", *(f"- {what}" for what in faults)] if faults else [],
         ["", "## Conditions", "", *(f"- {name}: {value}" for name, value in under.items())],
     ]
     return "\n".join(text for part in parts for text in part) + "\n"

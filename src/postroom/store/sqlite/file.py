@@ -14,11 +14,11 @@ from ..process import is_gone
 from ..records import Verification
 from . import opening, sending, timekeeping
 from .ballast import BALLAST_BYTES, LOOK_US, Ballast, room_at, wal_pages
+from .damage.pages import load_checksums
+from .damage.rot import finish_cut_off, look_before_opening
 from .db import Db
 from .engine import SqliteEngine, unavailable
 from .marks import FileMarks, read_marks
-from .pages import load_checksums
-from .rot import finish_cut_off, look_before_opening
 from .watch import CommitWatch, watch_commits
 
 # Files open in this process, by device and inode. This must be one table for the whole process:
@@ -205,14 +205,14 @@ class FileStore(SqliteEngine):
         return self._place.with_name(f"{self._place.name}-wal")
 
     def verify(self, *, deep: bool = False) -> Verification:
-        from .deep import notices  # only verifying reads all files
+        from .damage.deep import notices  # only verifying reads all files
 
         found = super().verify(deep=deep)
         found.notices = self._look(lambda conn, _: notices(conn, self._place))
         return found
 
     def _file_faults(self, conn: Db) -> list[str]:
-        from .deep import file_faults
+        from .damage.deep import file_faults
 
         if self._handle is None:
             self._handle = os.open(self._place, os.O_RDONLY)  # until close: see ``_open_files``

@@ -10,8 +10,8 @@ import apsw
 from ..clock import Clock
 from ..errors import StoreUnavailable
 from . import db
+from .damage.pages import RESERVED
 from .db import Db
-from .pages import RESERVED
 from .queries import QUERIES
 
 APPLICATION_ID = 0x706F7374  # "post"

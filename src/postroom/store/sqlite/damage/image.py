@@ -9,8 +9,8 @@ from pathlib import Path
 
 import apsw
 
-from . import db
-from .db import Db
+from .. import db
+from ..db import Db
 from .deep import Checker
 from .pages import RESERVED, mendings
 from .rot import Damage

@@ -18,7 +18,7 @@ from .rot import kept_copies
 from .wal import Scan, scan
 
 if TYPE_CHECKING:
-    from .db import Db
+    from ..db import Db
 
 RETRIES = 20
 

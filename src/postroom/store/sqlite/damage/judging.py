@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..clock import Instant
-from . import verifying
-from .db import Db
+from ...clock import Instant
+from .. import verifying
+from ..db import Db
 
 TABLES = {
     "store": ("one",),

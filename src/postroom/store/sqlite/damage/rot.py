@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from ..errors import StoreUnavailable
+from ...errors import StoreUnavailable
 from . import pages
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ import json
 from collections.abc import Generator
 from typing import Any
 
-from ..states import FINAL
-from .db import Db
+from ...states import FINAL
+from ..db import Db
+from ..tx import TALLY_OF_FINAL
+from ..verifying import UNREADABLE
 from .judging import NUMBERED, TABLES
-from .tx import TALLY_OF_FINAL
-from .verifying import UNREADABLE
 
 LOSSES = ("postroom/damage", "lost")
 """Owner and kind of the records that say how many messages of an inbox were given up."""
