@@ -45,10 +45,10 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     ):
         command = commands.add_parser(name, help=what)
         command.add_argument("--only", action="append", choices=[row.name for row in ROWS], metavar="ROW")
-        command.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
+        command.add_argument("--jobs", type=some, default=min(2, os.cpu_count() or 1))
         command.add_argument("--seed", type=int, default=1)
         command.add_argument("--json", action="store_true")
-        command.add_argument("--amount", type=int, help="units of each row, in place of its own amount")
+        command.add_argument("--amount", type=some, help="units of each row, in place of its own amount")
         command.add_argument("--out", type=Path, help="write the document to this file")
         if name == "soak":
             command.add_argument("--hours", type=float, default=1.0)
@@ -58,6 +58,14 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     part.add_argument("amount", type=int)
     part.add_argument("seed", type=int)
     return parser.parse_args(words)
+
+
+def some(text: str) -> int:
+    """A number from 1 on, out of the command line. Raises ``ValueError``."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
 
 
 def chosen(args: argparse.Namespace) -> list[Row]:
@@ -83,12 +91,14 @@ def soak(args: argparse.Namespace) -> int:
     """Go on with the soak, and write what was found so far."""
     rows = chosen(args)
     state = soaking.load(args.state, args.seed)
+    state.commits = list(dict.fromkeys([*state.commits, report.commit()]))
     stopped = False
     try:
         soaking.soak(rows, state, args.state, args.hours, args.jobs)
     except KeyboardInterrupt:
         stopped = True
     under = report.conditions(state.seed, args.jobs, state.seconds)
+    under["commit"] = ", ".join(state.commits)
     code = show(rows, state.results, under, args, args.out or args.state.with_suffix(".md"), "make soak")
     sys.stderr.write(f"kept in {args.state}; the same command goes on from there\n")
     return 130 if stopped else code

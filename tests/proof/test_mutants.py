@@ -10,6 +10,8 @@ import pytest
 from prove import mutants_row
 from prove.mutants.catalogue import MUTANTS
 from prove.mutants.mutant import ROOT, Copy, Mutant, copied
+from prove.parts import parts
+from prove.rows import row_named
 
 by_name = pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 
@@ -42,6 +44,17 @@ def test_each_is_caught_by_a_test_that_there_is() -> None:
 def test_the_table_names_each() -> None:
     text = mutants_row.TABLE.read_text()
     assert [mutant.name for mutant in MUTANTS if f"| {mutant.name} |" not in text] == []
+
+
+def test_the_parts_of_a_soak_try_each_mutant_once() -> None:
+    row = row_named("mutants")
+    for seed in (1, 17):
+        tried = [
+            one.name
+            for part in parts(row, row.soak, seed)
+            for one in mutants_row.choose(part.amount, part.seed)
+        ]
+        assert sorted(tried) == sorted(mutant.name for mutant in MUTANTS)
 
 
 def test_two_mutants_are_caught() -> None:

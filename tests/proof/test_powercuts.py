@@ -22,7 +22,7 @@ def test_whenever_the_power_goes_nothing_that_was_accepted_is_lost_or_done_twice
     outcome = run_apart("prove.powercuts", 80, 1)
     assert outcome.clean, outcome.breaches
     assert outcome.messages > 100
-    assert all(outcome.figures[f"control_{name}_breaches_in_40_images"] for name in ("normal", "off"))
+    assert all(outcome.figures[f"control_{name}_breaches"] for name in ("normal", "off"))
 
 
 def test_a_backup_that_was_made_stays_made_when_the_power_goes() -> None:

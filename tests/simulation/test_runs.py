@@ -67,6 +67,15 @@ def test_an_effect_that_is_noted_twice_is_found(monkeypatch: pytest.MonkeyPatch)
     assert kinds(run(calm())) == {"effect"}
 
 
+@pytest.mark.parametrize("part", ["note", "send"])
+def test_what_a_turn_drops_before_it_is_settled_is_found(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    def drop(*args: object) -> None:
+        """It is never asked of the store."""
+
+    monkeypatch.setattr(cast.Worker, part, drop)
+    assert kinds(run(calm())) == {"effect"}
+
+
 def test_leases_that_nobody_takes_back_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def keep(*args: object) -> tuple[int, int]:
         return 0, 0
@@ -84,3 +93,13 @@ def test_a_process_that_ends_of_its_own_error_is_found(monkeypatch: pytest.Monke
     result = run(calm(patience=5.0))
     assert "unexpected" in kinds(result)
     assert any("ended of ZeroDivisionError: broken" in breach.what for breach in result.breaches)
+
+
+def test_an_error_that_ends_the_whole_run_is_a_breach_of_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: object) -> None:
+        raise ZeroDivisionError("broken")
+
+    monkeypatch.setattr("postroom.simulation.outside.Operator.requeue", broken)
+    result = run(calm())
+    assert result.breaches[-1].kind == "unexpected"
+    assert "the run ended of ZeroDivisionError at test_runs.py" in result.breaches[-1].what

@@ -32,12 +32,16 @@ class Nature(StrEnum):
 
 @attrs.frozen
 class Job:
+    """Something to do, numbered."""
+
     n: int = 0
     nature: str = Nature.PLAIN
 
 
 @attrs.frozen
 class Done:
+    """The answer to a job."""
+
     n: int
 
 
@@ -50,6 +54,8 @@ class Note:
 
 @attrs.frozen
 class Tock:
+    """What a timer sends."""
+
     n: int
 
 
@@ -63,6 +69,8 @@ class Step:
 
 @attrs.define
 class Sum:
+    """The state of ``Ledger`` and ``Line``: how many messages, and their numbers added up."""
+
     count: int = 0
     total: int = 0
 
@@ -86,6 +94,7 @@ class _Noting(Actor):
     place: Place
 
     def note(self) -> None:
+        """Let the message of this turn have its effect once more."""
         key = id_text(self.message.id)
         times = self.records.get(EFFECT, key, int) or 0
         self.records.put(EFFECT, key, times + 1)
@@ -159,7 +168,8 @@ class Line(_Noting):
             raise OSError("not at the first attempt")
 
 
-KINDS = (Worker, Ledger, Line)
+NOTING = frozenset(kind.__name__ for kind in (Job, Note, Tock, Step))
+"""Types of messages whose every turn that is done notes an effect."""
 
 
 def made(kind: type[_Noting], place: Place) -> Callable[[], Actor]:

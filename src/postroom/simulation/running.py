@@ -67,14 +67,19 @@ def run(options: Options, write: Write | None = None) -> Result:
 
 
 def _run_to_its_end(world: World) -> None:
-    """Run it on virtual time. Ctrl-C comes out as what it is, from however many nurseries."""
+    """Run it on virtual time. Ctrl-C comes out as what it is, from however many nurseries.
+
+    An error that ends the whole run is a breach like any other: so its seed is told, and it is shrunk.
+    """
     clock = trio.testing.MockClock(autojump_threshold=0)
     try:
         trio.run(world.run, clock=clock, restrict_keyboard_interrupt_to_checkpoints=True)
     except BaseExceptionGroup as group:
         if group.subgroup(KeyboardInterrupt) is not None:
             raise KeyboardInterrupt from group
-        raise
+        world.ended_of(group)
+    except Exception as error:  # noqa: BLE001  # a crash is a finding, whatever has crashed
+        world.ended_of(error)
 
 
 @contextmanager

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
+from traceback import extract_tb
 from typing import cast
 
 import trio
 
-from ..mailbox.ids import IdMaker
+from ..mailbox.ids import IdMaker, id_text
 from ..store.memory import MemoryStore
 from ..store.records import InboxSpec, Register
 from ..store.states import LIVE
 from ..store.transact import transact_one
 from ..testing import VirtualClock
-from .cast import LEDGER, LINE, PULL, SENDER
+from .cast import LEDGER, LINE, NOTING, PULL, SENDER, Job, Note
 from .checkers import EFFECT, Breach, Checkers
 from .clock import HostClock
 from .faults import Trouble
@@ -87,6 +89,16 @@ class World:
             self.broken(
                 "unexpected", f"{who} ended of {type(error).__name__}: {' '.join(str(error).split())}"
             )
+
+    def ended_of(self, error: BaseException) -> None:
+        """An error has ended the run before its end. There is no time any more, so the trace says nothing."""
+        while isinstance(error, BaseExceptionGroup):
+            error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+        frames = extract_tb(error.__traceback__)
+        where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+        said = " ".join(str(error).split())
+        self.breaches += self.checkers.breaches
+        self.breaches.append(Breach("unexpected", f"the run ended of {type(error).__name__}{where}: {said}"))
 
     # The run
 
@@ -189,6 +201,7 @@ class World:
             self.broken("stuck", "it did not drain in time, and nothing is left")
         for owner in (LEDGER, LINE):
             self._judge_state(owner)
+        self._judge_turns()
         self.breaches += self.checkers.breaches
 
     def _judge_state(self, owner: str) -> None:
@@ -198,6 +211,28 @@ class World:
         noted = len(self.store.records(owner, EFFECT))
         if count != noted:
             self.broken("effect", f"the state of {owner} has counted {count}, and {noted} are noted")
+
+    def _judge_turns(self) -> None:
+        """Every turn that is done has noted its effect, and every job that is done has told the ledger.
+
+        Facts cannot show it: what a turn has dropped before it was settled was never asked of the store.
+        """
+        noted = {
+            record.key
+            for counts in self.store.counts()
+            for record in self.store.records(counts.inbox, EFFECT)
+        }
+        queue = self.checkers.queue
+        there = [self.store.message(id) for id in sorted({*queue.accepted, *queue.doubtful})]
+        messages = [message for message in there if message is not None]
+        done = [one for one in messages if one.state == "done" and one.type in NOTING]
+        for one in done:
+            if id_text(one.id) not in noted:
+                self.broken("effect", f"{id_text(one.id)}: its turn is done, and noted nothing")
+        jobs = sum(one.type == Job.__name__ for one in done)
+        told = sum(one.type == Note.__name__ and one.recipient == LEDGER for one in messages)
+        if jobs != told:
+            self.broken("effect", f"{jobs} jobs are done, and the ledger was told of {told}")
 
     # Parts
 

@@ -8,19 +8,23 @@ from collections.abc import Sequence
 from .mutants.catalogue import MUTANTS, NOT_HERE
 from .mutants.mutant import FAILED, PASSED, ROOT, Copy, Mutant, copied
 from .outcome import Outcome, Tell
+from .rows import MUTANTS_OF_A_PART, SEEDS_APART
 
 TABLE = ROOT / "tests" / "proof" / "MUTANTS.md"
+EVERY_ONE = f"python tests/proof/run.py part mutants {len(MUTANTS)} 0"
+WHOLE = f"the list has {len(MUTANTS)} mutants; all of them are tried by the soak, or by `{EVERY_ONE}`"
 
 
 def run(amount: int, seed: int, tell: Tell) -> Outcome:
-    """Try ``amount`` mutants, beginning with number ``seed`` of the list; all of them write the table.
+    """Try ``amount`` mutants, one after another in the list; all of them write the table.
+
+    The first part begins with number ``seed``, each other one where the part before it has ended.
 
     A mutant counts as caught if its test passes on the copy as it is and fails, by a failed test and
     not by breaking down, on the copy with the break.
     """
-    start = seed % len(MUTANTS)
-    chosen = [*MUTANTS[start:], *MUTANTS[:start]][:amount]
-    outcome = Outcome(len(chosen), notes=[NOT_HERE])
+    chosen = choose(amount, seed)
+    outcome = Outcome(len(chosen), notes=[NOT_HERE, WHOLE])
     seconds: dict[str, float] = {}
     with copied() as copy:
         whole = copy.test(sorted({mutant.caught_by for mutant in chosen}))
@@ -37,6 +41,13 @@ def run(amount: int, seed: int, tell: Tell) -> Outcome:
     if len(chosen) == len(MUTANTS) and outcome.clean:
         TABLE.write_text(table(MUTANTS, seconds))
     return outcome
+
+
+def choose(amount: int, seed: int) -> list[Mutant]:
+    """The mutants of a part. Parts of one sitting share none until all were tried."""
+    part, first = divmod(seed, SEEDS_APART)
+    start = (first + part * MUTANTS_OF_A_PART) % len(MUTANTS)
+    return [*MUTANTS[start:], *MUTANTS[:start]][:amount]
 
 
 def escaped(copy: Copy, mutant: Mutant) -> str | None:
@@ -58,8 +69,8 @@ def table(mutants: Sequence[Mutant], seconds: dict[str, float]) -> str:
         "# Mutants",
         "",
         f"{len(mutants)} deliberate breaks of the production code. Each is made in a copy, alone, and the",
-        "test that is named beside it fails then. Written by `make proof`; the list is",
-        "`tests/proof/prove/mutants/`.",
+        "test that is named beside it fails then. The list is `tests/proof/prove/mutants/`. Written by",
+        f"`{EVERY_ONE}`.",
         "",
         f"Not here: {NOT_HERE}.",
         "",

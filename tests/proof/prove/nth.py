@@ -18,7 +18,10 @@ DEEP_EVERY = 20
 
 
 def run(amount: int, seed: int, tell: Tell) -> Outcome:
-    """Try so many faults on scripts made from the seed, each script at every asking."""
+    """Try so many faults on scripts made from the seed, each script at every asking.
+
+    Only a fault that met something counts.
+    """
     outcome = Outcome(amount)
     began = time.process_time()
     failed: Counter[str] = Counter()
@@ -31,8 +34,12 @@ def run(amount: int, seed: int, tell: Tell) -> Outcome:
             every = faults(_try(place, script, None, outcome, deep=True).asked, script)
             for fault in chosen(every, amount - done, script):
                 tried = _try(place, script, fault, outcome, deep=done % DEEP_EVERY == 0)
-                failed[(tried.failed or "nothing").split()[0]] += 1
                 done += 1
+                if tried.failed is None:
+                    outcome.wrong(f"seed {script}, {fault}: it met nothing")
+                    outcome.amount -= 1
+                    continue
+                failed[tried.failed.split()[0]] += 1
                 tell(done)
     spent = time.process_time() - began
     outcome.figures = {"faults_per_cpu_second": done / spent, "scripts": float(number)}

@@ -21,14 +21,16 @@ KINDS_OF_COLUMN = {
 """The column of the table that a kind of breach counts in; any other kind counts as ``other``."""
 
 SHOWN = 20
-UNITS = ("_s", "_ms", "_us", "_mib")
+GREATEST = ("_s", "_ms", "_us", "_mib", "_max", "_per_cpu_second", "_per_minute")
+LEAST = ("_least",)
 
 
 class Outcome(Struct):
     """``amount`` units were done and ``messages`` messages checked; everything else has to be nothing.
 
     ``breaches`` says in words what was wrong, the first of them. ``figures`` are measurements by name:
-    those with a unit at the end of the name (``UNITS``) are maxima or percentiles, others are counts.
+    of those whose names end in one of ``GREATEST`` (a unit, a rate) or ``LEAST`` the greatest or the least of
+    all parts is kept; others are counts, and are added.
     ``notes`` are conditions that a reader of the table must know.
     """
 
@@ -73,5 +75,7 @@ class Outcome(Struct):
             old = self.figures.get(name)
             if old is None:
                 self.figures[name] = value
+            elif name.endswith(GREATEST):
+                self.figures[name] = max(old, value)
             else:
-                self.figures[name] = max(old, value) if name.endswith(UNITS) else old + value
+                self.figures[name] = min(old, value) if name.endswith(LEAST) else old + value

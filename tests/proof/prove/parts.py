@@ -16,9 +16,8 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
-
 from prove.outcome import Outcome
-from prove.rows import Row
+from prove.rows import SEEDS_APART, Row
 
 SCRIPT = Path(__file__).parents[1] / "run.py"
 LOOK_SECONDS = 0.5
@@ -95,7 +94,7 @@ class _Running:
 def parts(row: Row, amount: int, seed: int, first: int = 0) -> list[Part]:
     """The parts of an amount; their seeds follow each other, so any part can be done again by itself."""
     sizes = [row.part] * (amount // row.part) + [amount % row.part] * bool(amount % row.part)
-    return [Part(row, first + n, size, seed + (first + n) * 1_000_003) for n, size in enumerate(sizes)]
+    return [Part(row, first + n, size, seed + (first + n) * SEEDS_APART) for n, size in enumerate(sizes)]
 
 
 def run_parts(

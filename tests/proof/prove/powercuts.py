@@ -42,9 +42,8 @@ def run(amount: int, seed: int, tell: Tell) -> Outcome:
     outcome.figures = {"images_per_cpu_second": done / spent, "scripts": float(number)}
     for synchronous in WEAK:
         breaches = control(CONTROL_IMAGES, seed, synchronous)
-        outcome.figures[f"control_{synchronous.lower()}_breaches_in_{CONTROL_IMAGES}_images"] = float(
-            breaches
-        )
+        outcome.figures[f"control_{synchronous.lower()}_images"] = float(CONTROL_IMAGES)
+        outcome.figures[f"control_{synchronous.lower()}_breaches"] = float(breaches)
         if not breaches:
             outcome.wrong(f"a store with synchronous={synchronous} passes: this proof proves nothing")
     outcome.notes.append(

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from prove.outcome import SHOWN
 from prove.parts import Done, Part, parts, run_parts
 from prove.report import Result
 from prove.rows import Row
@@ -43,15 +44,22 @@ class Watching:
 
 
 def take(results: dict[str, Result], done: Done) -> None:
-    """Put the end of a part to the result of its row."""
+    """Put the end of a part to the result of its row; one that is not clean is named, however it counted."""
     part = done.part
     result = results.setdefault(part.row.name, Result(0))
     result.seconds += done.seconds
     if done.outcome is not None:
         result.outcome.add(done.outcome)
+    if done.outcome is None:
+        what = f"failed: {done.error[-600:]}"
+    elif not done.outcome.clean:
+        what = "is not clean"
     else:
+        return
+    result.failed += 1
+    if len(result.failures) < SHOWN:
         again = f"python tests/proof/run.py part {part.row.name} {part.amount} {part.seed}"
-        result.failures.append(f"part {part.number} failed: {done.error[-600:]} (again: {again})")
+        result.failures.append(f"part {part.number} {what} (again: {again})")
 
 
 def prove(rows: Sequence[Row], amount: Callable[[Row], int], seed: int, jobs: int) -> dict[str, Result]:

@@ -18,12 +18,16 @@ HEADINGS = ("fault", "amount", "messages", "lost", "duplicated", "double leases"
 
 
 class Result(Struct):
-    """What became of one row. ``seconds`` are those of its parts together, ``wanted`` its amount."""
+    """What became of one row. ``seconds`` are those of its parts together, ``wanted`` its amount.
+
+    ``failed`` counts the parts that were not clean or broke down; ``failures`` names the first of them.
+    """
 
     wanted: int
     outcome: Outcome = field(default_factory=lambda: Outcome(0))
     seconds: float = 0.0
     failures: list[str] = []
+    failed: int = 0
 
     @property
     def whole(self) -> bool:
@@ -37,8 +41,7 @@ Results = Mapping[str, Result]
 def conditions(seed: int, jobs: int, seconds: float) -> dict[str, str]:
     """Under what the figures were made."""
     return {
-        "commit": _git("rev-parse", "--short", "HEAD")
-        + (" and changes" if _git("status", "--porcelain") else ""),
+        "commit": commit(),
         "seed": str(seed),
         "rows side by side": str(jobs),
         "elapsed": f"{seconds:.0f} s",
@@ -48,6 +51,12 @@ def conditions(seed: int, jobs: int, seconds: float) -> dict[str, str]:
         "SQLite": apsw.sqlite_lib_version(),
         **{name: version(name) for name in ("apsw", "trio")},
     }
+
+
+def commit() -> str:
+    """What is being proved."""
+    changes = " and changes" if _git("status", "--porcelain") else ""
+    return _git("rev-parse", "--short", "HEAD") + changes
 
 
 def _git(*words: str) -> str:
@@ -92,6 +101,10 @@ def wrong(results: Results, *, goes_on: bool = False) -> list[str]:
     said: list[str] = []
     for name, result in results.items():
         said += [f"{name}: {what}" for what in (*result.outcome.breaches, *result.failures)]
+        if result.failed > len(result.failures):
+            said.append(f"{name}: {result.failed} parts failed in all")
+        if not (result.outcome.clean or result.outcome.breaches or result.failures):
+            said.append(f"{name}: it counted what must be 0")
         if not (result.whole or goes_on):
             said.append(f"{name}: {result.outcome.amount:,} of {result.wanted:,} were done")
     return said
@@ -104,7 +117,8 @@ def document(
     head = [
         "# What the proof has found",
         "",
-        f"Made by `{command}`. Every column but amount, messages and seconds must be 0.",
+        f"Made by `{command}`. Every column but amount, messages and seconds must be 0. A message counts",
+        "in each unit that checks it: once for every image of a power cut that it must be in, for instance.",
     ]
     body = ["| " + " | ".join(HEADINGS) + " |", "|---|" + "---:|" * (len(HEADINGS) - 1)]
     body += ["| " + " | ".join(line(row, results[row.name])) + " |" for row in rows if row.name in results]

@@ -7,8 +7,13 @@ from importlib import import_module
 from typing import cast
 
 from msgspec import Struct
-
+from prove.mutants.catalogue import MUTANTS
 from prove.outcome import Outcome, Tell
+
+SEEDS_APART = 1_000_003
+"""How far the seeds of two parts that follow each other are apart."""
+
+MUTANTS_OF_A_PART = 25
 
 Run = Callable[[int, int, Tell], Outcome]
 
@@ -35,6 +40,9 @@ class Row(Struct, frozen=True):
         return cast("Run", import_module(self.module).run)
 
 
+ALL = len(MUTANTS)
+"""How many mutants there are: an amount that other seeds add nothing to."""
+
 ROWS = (
     Row("simulated", "simulated runs, each with faults", "prove.sims", 2_000, 200_000, 60, 250),
     Row(
@@ -54,7 +62,9 @@ ROWS = (
     Row("disks", "full disks, lost permissions, failing syncs", "prove.disks", 120, 5_000, 6, 60),
     Row("sharing", "dispatchers, forks, foreign writers, restores", "prove.sharing", 24, 1_000, 4, 12),
     Row("kills", "KILL, STOP and TERM of real processes", "prove.kills", 300, 10_000, 10, 300, alone=True),
-    Row("mutants", "deliberate breaks of the code, caught", "prove.mutants_row", 50, 50, 4, 25),
+    Row(
+        "mutants", "deliberate breaks of the code, caught", "prove.mutants_row", 50, ALL, 4, MUTANTS_OF_A_PART
+    ),
 )
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
-
 from prove.parts import Done, Part, parts, run_parts
 from prove.proving import Watching, take
 from prove.report import Result
@@ -20,12 +19,16 @@ from prove.rows import Row
 
 
 class State(Struct):
-    """How far a soak has come: the next part of each row, and all that was found."""
+    """How far a soak has come: the next part of each row, and all that was found.
+
+    ``commits`` are those it was found on: a soak may go on with newer code.
+    """
 
     seed: int
     next: dict[str, int] = {}
     results: dict[str, Result] = {}
     seconds: float = 0.0
+    commits: list[str] = []
 
 
 def load(path: Path, seed: int) -> State:
