@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import apsw
@@ -12,7 +12,7 @@ from .errors import StoreUnavailable
 from .sqlite import opening
 from .sqlite.damage import rot
 from .sqlite.damage.pages import RESERVED, load_checksums
-from .sqlite.db import Db, connect
+from .sqlite.db import READ_ONLY_URI, Db, connect
 from .sqlite.engine import is_rot, unavailable
 from .sqlite.queries import QUERIES
 from .urls import store_path
@@ -26,7 +26,7 @@ def restore(source: Path, target_url: str, *, force: bool, clock: Clock | None =
     unless ``force``, and always one that another process has open. Raises ``StoreUnavailable``.
     """
     try:
-        return _restore(source, store_path(target_url), force, clock or SystemClock())
+        return _restore(source, store_path(target_url).resolve(), force, clock or SystemClock())
     except OSError as error:
         raise unavailable(error) from error
 
@@ -36,13 +36,16 @@ def _restore(source: Path, target: Path, force: bool, clock: Clock) -> int:
         raise StoreUnavailable(
             f"no backup at {source}", "it does not exist", "name a file made by: postroom backup"
         )
+    replaced = 0
     if target.exists():
         if not force:
             raise StoreUnavailable(
                 f"{target} exists", "a store is there already", "use --force to replace it"
             )
-        _check_unused(target)
-    replaced = _epoch_of(target)
+        with rot.sole_use(target) as alone:
+            if not alone:
+                raise _in_use(target)
+            replaced = _epoch_of(target)
     part = target.with_name(target.name + ".restoring")
     part.unlink(missing_ok=True)
     opening.create_file(part)
@@ -70,23 +73,23 @@ def _restore(source: Path, target: Path, force: bool, clock: Clock) -> int:
 def _copy(source: Path, part: Path, clock: Clock, replaced: int) -> int:
     load_checksums()
     try:
-        old = connect(str(source), apsw.SQLITE_OPEN_READONLY)
-        new = opening.connect(str(part))
-        with new.backup("main", old, "main") as copying:
-            while not copying.done:
-                copying.step(1000)
-        old.close()
-        new.pragma("journal_mode", "delete")
-        new.pragma("synchronous", "FULL")
-        if new.pragma("application_id") != opening.APPLICATION_ID:
-            raise _no_backup(source, "it is another program's file")
-        opening.migrate(new, clock)
-        _protect(new)
-        new.execute("BEGIN IMMEDIATE")
-        epoch = opening.raise_epoch(new, clock.now().wall, replaced)
-        new.execute("UPDATE store SET boot_id = ''")
-        new.execute("COMMIT")
-        new.close()
+        with closing(opening.connect(str(part))) as new:
+            with (
+                closing(connect(str(source), apsw.SQLITE_OPEN_READONLY)) as old,
+                new.backup("main", old, "main") as copying,
+            ):
+                while not copying.done:
+                    copying.step(1000)
+            new.pragma("journal_mode", "delete")
+            new.pragma("synchronous", "FULL")
+            if new.pragma("application_id") != opening.APPLICATION_ID:
+                raise _no_backup(source, "it is another program's file")
+            opening.migrate(new, clock)
+            _protect(new)
+            new.execute("BEGIN IMMEDIATE")
+            epoch = opening.raise_epoch(new, clock.now().wall, replaced)
+            new.execute("UPDATE store SET boot_id = ''")
+            new.execute("COMMIT")
     except apsw.NotADBError as error:
         raise _no_backup(source, "it is no database") from error
     except apsw.Error as error:
@@ -106,17 +109,16 @@ def _protect(new: Db) -> None:
 def _epoch_of(target: Path) -> int:
     """The epoch of the store that is to be replaced, 0 where there is none that can be read.
 
-    Its leases must die too: the same backup may be restored again within the minute.
+    Its leases must die too: the same backup may be restored again within the minute. Only the file itself
+    is read, where restoring and repairing write the epoch: SQLite would drop what comes after damage in
+    the log, and a store that is not replaced after all could not be repaired any more.
     """
-    if not target.exists():
-        return 0
     try:
-        conn = connect(str(target), apsw.SQLITE_OPEN_READWRITE)
-        epoch: int = conn.execute(QUERIES["store_row"]).fetchone()[0]
-        conn.close()
+        with closing(connect(f"{target.resolve().as_uri()}?immutable=1", READ_ONLY_URI)) as conn:
+            row = conn.execute(QUERIES["store_row"]).fetchone()
     except apsw.Error:
         return 0
-    return epoch
+    return int(row[0]) if row else 0
 
 
 def _no_backup(source: Path, why: str) -> StoreUnavailable:
@@ -125,20 +127,3 @@ def _no_backup(source: Path, why: str) -> StoreUnavailable:
 
 def _in_use(target: Path) -> StoreUnavailable:
     return StoreUnavailable(f"{target} is in use", "another process has it open", "stop that first")
-
-
-def _check_unused(target: Path) -> None:
-    """Nobody may have the store open: an exclusive lock on it must be possible."""
-    try:
-        conn = connect(str(target), apsw.SQLITE_OPEN_READWRITE)
-        conn.set_busy_timeout(0)
-        conn.pragma("locking_mode", "exclusive")
-        conn.execute("BEGIN EXCLUSIVE")
-        conn.execute("ROLLBACK")
-        conn.close()
-    except apsw.BusyError as error:
-        raise _in_use(target) from error
-    except apsw.NotADBError:
-        return
-    except apsw.Error as error:
-        raise unavailable(error) from error

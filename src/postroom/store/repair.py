@@ -18,12 +18,13 @@ from .sqlite.damage.image import Alternative, Image
 from .sqlite.damage.pages import load_checksums
 from .sqlite.db import Db
 from .sqlite.engine import unavailable
+from .states import FINAL, State
 from .urls import store_path
 
 T = TypeVar("T")
 
-FINAL_FROM = 4
-DEAD = 5
+SHOWN = 5
+"""How many of the things found are named in an error: damage may be on every page."""
 
 
 class Repaired(Struct):
@@ -55,17 +56,23 @@ def repair(url: str, *, accept_loss: bool, clock: Clock | None = None) -> Repair
     if not path.is_file():
         raise StoreUnavailable(f"no store at {path}", "it does not exist", "name another with --store")
     load_checksums()
+    try:
+        return _repair_alone(path, Repaired(url), accept_loss, clock or SystemClock())
+    except (apsw.Error, OSError) as error:
+        raise unavailable(error) from error
+
+
+def _repair_alone(path: Path, done: Repaired, accept_loss: bool, clock: Clock) -> Repaired:
     with rot.sole_use(path) as alone:
         if not alone:
             raise StoreUnavailable(f"{path} is in use", "a process has it open", "stop that first")
         if rot.next_path(path).exists():
             rot.put_in_place(path)
-            return Repaired(url, found=["a repair or restore that was cut off is now complete"])
+            done.found.append("a repair or restore that was cut off is now complete")
+            return done
         part = path.with_name(f"{path.name}.repairing")
         try:
-            return _repair(path, part, Repaired(url), accept_loss, clock or SystemClock())
-        except apsw.Error as error:
-            raise unavailable(error) from error
+            return _repair(path, part, done, accept_loss, clock)
         finally:
             part.unlink(missing_ok=True)
             part.with_name(f"{part.name}.new").unlink(missing_ok=True)
@@ -104,10 +111,11 @@ def _repair(path: Path, part: Path, done: Repaired, accept_loss: bool, clock: Cl
 def _refuse_loss(done: Repaired, other: int, accept_loss: bool) -> None:
     if accept_loss or not (done.lost or done.doubtful or other):
         return
-    lost = sum(done.lost.values())
+    lost, more = sum(done.lost.values()), len(done.found) - SHOWN
+    why = [*done.found[:SHOWN], *([f"and {more} more"] if more > 0 else [])]
     raise Refused(
         f"a repair would lose {lost} messages and leave {len(done.doubtful) + other} in doubt",
-        "; ".join(done.found),
+        "; ".join(why),
         "restore a backup, or repeat with --accept-loss",
     )
 
@@ -191,5 +199,5 @@ def _set_aside(new: Db, message: bytes, now: int) -> None:
     new.execute(
         "UPDATE message SET state = ?, session = NULL, final_at = ?, reason = 'damaged',"
         " error = 'a byte of it may be wrong since the file was damaged' WHERE id = ? AND state < ?",
-        (DEAD, now, message, FINAL_FROM),
+        (int(State.DEAD), now, message, int(min(FINAL))),
     )

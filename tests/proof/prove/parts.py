@@ -17,10 +17,12 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 from prove.outcome import Outcome
-from prove.rows import SEEDS_APART, Row
+from prove.rows import SEEDS_APART, Place, Row
 
 SCRIPT = Path(__file__).parents[1] / "run.py"
 LOOK_SECONDS = 0.5
+SILENT_SECONDS = 600.0
+"""A part that tells nothing for so long is given up: it hangs."""
 
 
 class Part(Struct, frozen=True):
@@ -47,7 +49,7 @@ class _Running:
     def __init__(self, part: Part) -> None:
         self.part = part
         self.done = 0
-        self.began = time.monotonic()
+        self.began = self.heard = time.monotonic()
         self._text = b""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  as long-lived as the process
         words = ("part", part.row.name, str(part.amount), str(part.seed))
@@ -66,6 +68,7 @@ class _Running:
     def read(self) -> Done | None:
         """Take in what it has told; answers its end, if it is over."""
         data = os.read(self.fileno(), 65536)
+        self.heard = time.monotonic()
         *lines, self._text = (self._text + data).split(b"\n")
         for line in lines:
             told = json.loads(line)
@@ -82,6 +85,13 @@ class _Running:
         if outcome is None or self.process.returncode:
             outcome, text = None, text or f"exit {self.process.returncode}"
         return Done(self.part, time.monotonic() - self.began, outcome, text)
+
+    def given_up(self) -> Done:
+        """End it because it hangs."""
+        self.stop()
+        return Done(
+            self.part, time.monotonic() - self.began, None, f"told nothing for {SILENT_SECONDS:.0f} s"
+        )
 
     def stop(self) -> None:
         """End it and everything that it has started."""
@@ -103,7 +113,7 @@ def run_parts(
     on_end: Callable[[Done], None],
     on_look: Callable[[Sequence[str]], None],
 ) -> None:
-    """Do parts, ``jobs`` at a time, in order; those that want to be alone get all places.
+    """Do parts, ``jobs`` at a time and in order as far as their places allow.
 
     ``on_look`` is told twice a second what is under way. If this is interrupted, so are they.
     """
@@ -111,11 +121,13 @@ def run_parts(
     running: list[_Running] = []
     try:
         while left or running:
-            while left and _fits(left[0], running, jobs):
-                running.append(_Running(left.pop(0)))
+            while (part := next((p for p in left if _fits(p, running, jobs)), None)) is not None:
+                left.remove(part)
+                running.append(_Running(part))
             readable, _, _ = select.select(running, [], [], LOOK_SECONDS)
-            for one in readable:
-                ended = one.read()
+            for one in list(running):
+                silent = time.monotonic() - one.heard > SILENT_SECONDS
+                ended = one.read() if one in readable else one.given_up() if silent else None
                 if ended is not None:
                     running.remove(one)
                     on_end(ended)
@@ -126,9 +138,12 @@ def run_parts(
 
 
 def _fits(part: Part, running: Sequence[_Running], jobs: int) -> bool:
-    if part.row.alone:
-        return not running
-    return len(running) < jobs and not any(one.part.row.alone for one in running)
+    places = [one.part.row.place for one in running]
+    if part.row.place is Place.ALONE or Place.ALONE in places:
+        return not places
+    if part.row.place is Place.BESIDE:
+        return Place.BESIDE not in places
+    return places.count(Place.CORE) < jobs
 
 
 def do_part(row: Row, amount: int, seed: int) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from prove.outcome import SHOWN
 from prove.parts import Done, Part, parts, run_parts
 from prove.report import Result
-from prove.rows import Row
+from prove.rows import Place, Row
 
 SAY_SECONDS = 30.0
 
@@ -66,7 +66,7 @@ def prove(rows: Sequence[Row], amount: Callable[[Row], int], seed: int, jobs: in
     """Do the rows; those that need all cores come last, when the others are done."""
     results = {row.name: Result(amount(row)) for row in rows}
     work: list[Part] = [part for row in rows for part in parts(row, amount(row), seed)]
-    work.sort(key=lambda part: part.row.alone)
+    work.sort(key=lambda part: part.row.place is Place.ALONE)
     watching = Watching(len(work))
 
     def on_end(done: Done) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import StrEnum
 from importlib import import_module
 from typing import cast
 
@@ -15,6 +16,18 @@ SEEDS_APART = 1_000_003
 
 MUTANTS_OF_A_PART = 25
 
+
+class Place(StrEnum):
+    """Where the parts of a row run: on one of the places, beside the others, or with nobody beside them.
+
+    What runs beside the others mostly waits, one such part at a time.
+    """
+
+    CORE = "core"
+    BESIDE = "beside"
+    ALONE = "alone"
+
+
 Run = Callable[[int, int, Tell], Outcome]
 
 
@@ -23,7 +36,7 @@ class Row(Struct, frozen=True):
 
     ``module`` has the function ``run(amount, seed, tell)``. ``proof``, ``soak`` and ``share`` are the
     amounts of `make proof`, of the soak and of each run of CI. A row is done in parts of ``part``
-    units, each a process with a seed of its own. One that is ``alone`` keeps all cores for itself.
+    units, each a process with a seed of its own.
     """
 
     name: str
@@ -33,7 +46,7 @@ class Row(Struct, frozen=True):
     soak: int
     share: int
     part: int
-    alone: bool = False
+    place: Place = Place.CORE
 
     def load(self) -> Run:
         """The function that does it."""
@@ -59,11 +72,28 @@ ROWS = (
     Row("races", "races of ack, expiry and extend", "prove.races", 20_000, 1_000_000, 1_000, 5_000),
     Row("models", "random operations against a model", "prove.models", 2_000, 100_000, 60, 500),
     Row("inputs", "bad inputs to every parser", "prove.inputs_row", 200_000, 20_000_000, 5_000, 50_000),
-    Row("disks", "full disks, lost permissions, failing syncs", "prove.disks", 120, 5_000, 6, 60),
-    Row("sharing", "dispatchers, forks, foreign writers, restores", "prove.sharing", 24, 1_000, 4, 12),
-    Row("kills", "KILL, STOP and TERM of real processes", "prove.kills", 300, 10_000, 10, 300, alone=True),
     Row(
-        "mutants", "deliberate breaks of the code, caught", "prove.mutants_row", 50, ALL, 4, MUTANTS_OF_A_PART
+        "disks", "full disks, lost permissions, failing syncs", "prove.disks", 120, 5_000, 6, 60, Place.BESIDE
+    ),
+    Row(
+        "sharing",
+        "dispatchers, forks, foreign writers, restores",
+        "prove.sharing",
+        24,
+        1_000,
+        4,
+        12,
+        Place.BESIDE,
+    ),
+    Row("kills", "KILL, STOP and TERM of real processes", "prove.kills", 300, 10_000, 10, 300, Place.ALONE),
+    Row(
+        "mutants",
+        "deliberate breaks of the code, caught",
+        "prove.mutants_row",
+        ALL,
+        ALL,
+        4,
+        MUTANTS_OF_A_PART,
     ),
 )
 

@@ -97,11 +97,12 @@ class Ballast:
 
     def make(self) -> None:
         """Make the ballast if there is none and there is room for it; it is no condition of anything."""
-        if ballast_size(self._store) is not None:
-            return
-        room = self._look_at_room(self._store.parent)
-        if room.free >= self._enough(room) and not self._fill(room):
-            ballast_path(self._store).unlink(missing_ok=True)
+        with suppress(OSError):
+            if ballast_size(self._store) is not None:
+                return
+            room = self._look_at_room(self._store.parent)
+            if room.free >= self._enough(room) and not self._fill(room):
+                ballast_path(self._store).unlink(missing_ok=True)
 
     def release(self) -> None:
         """Empty the ballast: its room is for those who settle. Raises ``OSError``."""

@@ -56,6 +56,7 @@ class Db(Protocol):
     def close(self) -> None: ...
 
 
+READ_ONLY_URI = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
 READ_WRITE_CREATE_URI = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
 
 

@@ -251,7 +251,7 @@ class SqliteEngine:
                 if conn.in_transaction:  # a page that cannot be read ends it
                     conn.execute("COMMIT")
                 self._readers.append(conn)
-        except apsw.Error as error:
+        except (apsw.Error, OSError) as error:  # verifying reads the files themselves, too
             raise unavailable(error) from error
 
     def _borrow_reader(self) -> Db:

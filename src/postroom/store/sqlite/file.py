@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -40,6 +41,7 @@ class FileStore(SqliteEngine):
         self._wal_identity: tuple[int, int] | None = None
         self._connected = True
         self._handle: int | None = None
+        self._read_marks: list[Path] = []
         self.mended: list[str] = []
         self._ballast = ballast or Ballast(self._place)
         _check_unopened(path, _open_files.get(self._identity))
@@ -100,6 +102,7 @@ class FileStore(SqliteEngine):
             )
         opening.prepare_sums(write)
         opening.make_durable(write)
+        self._check_identity()  # having read, SQLite holds a lock now: nobody replaces the file any more
         opening.check_sums(write)
         opening.migrate(write, clock)
         pages = wal_pages(room_at(self._place.parent), write.pragma("page_size"))
@@ -135,7 +138,14 @@ class FileStore(SqliteEngine):
         except StoreUnavailable:
             self._ready = False
 
+    def commit(self) -> None:
+        super().commit()
+        while self._read_marks:
+            with suppress(OSError):  # a session that has ended is never asked for again
+                self._read_marks.pop().unlink(missing_ok=True)
+
     def rollback(self) -> None:
+        self._read_marks.clear()
         try:
             super().rollback()
         except apsw.Error:
@@ -181,14 +191,14 @@ class FileStore(SqliteEngine):
     def _write_back(self) -> None:
         """Empty the write-ahead log if it has grown, so that its room can be used for settling.
 
-        Where that is not possible now, because of readers or because the disk is full, the transaction
-        itself will tell whether it matters.
+        Where that is not possible now, because of readers or of the disk, the transaction itself will
+        tell whether it matters.
         """
         try:
             pages = int(self._write.pragma("wal_autocheckpoint"))
             if self._wal_path().stat().st_size > pages * int(self._write.pragma("page_size")) // 2:
                 self._write.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        except (apsw.BusyError, apsw.FullError, FileNotFoundError):
+        except (apsw.Error, OSError):
             return
 
     def _check_identity(self) -> None:
@@ -228,14 +238,15 @@ class FileStore(SqliteEngine):
         try:
             return FileMarks(path)
         except OSError as error:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # what went wrong before is what counts
+                path.unlink(missing_ok=True)
             raise _gone_wrong(path, error) from error
 
     def _begun(self, session: int) -> frozenset[int] | None:
+        """The marks are removed by the commit: who takes the leases back after all has to see them, too."""
         path = self._marks_path(session)
-        begun = read_marks(path)
-        path.unlink(missing_ok=True)
-        return begun
+        self._read_marks.append(path)
+        return read_marks(path)
 
     def _marks_path(self, session: int) -> Path:
         return self.path.with_name(f"{self.path.name}-turns-{session}")

@@ -115,7 +115,7 @@ def _guard(
     for output in op.outputs:
         refused = sending.check(tx, output)
         content = sending.content(output.message)
-        if refused is None and {**sent, **mine}.get(output.message.id, content) != content:
+        if refused is None and mine.get(output.message.id, sent.get(output.message.id, content)) != content:
             refused = Conflict(
                 "the id is taken", "another output has this id and other content", "use a new id"
             )

@@ -1,7 +1,7 @@
 """Looking at every byte of an open store's files, beside SQLite: what ``verify --deep`` does.
 
-The caller holds a read transaction, so the log is not begun anew meanwhile. Other processes may be
-copying pages from the log into the file; a page that does not fit is therefore read again.
+Nothing keeps others from working meanwhile. They may copy pages from the log into the file, so a page
+that does not fit is read again; and they may begin the log anew, so a log whose header has changed is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import apsw
 
 from .pages import PAGE_SIZE, RESERVED, fits, load_checksums
 from .rot import kept_copies
-from .wal import Scan, scan
+from .wal import HEADER, Scan, scan
 
 if TYPE_CHECKING:
     from ..db import Db
@@ -28,11 +28,32 @@ def file_faults(conn: Db, path: Path, handle: int) -> list[str]:
 
     ``handle`` is open on the file for as long as SQLite has it open: closing it would drop locks.
     """
-    _, frames, copied = conn.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
-    log = path.with_name(f"{path.name}-wal")
-    found = scan(log.read_bytes(), conn.pragma("page_size")) if frames > 0 and log.exists() else Scan()
+    log, frames, copied = _read_log(conn, path.with_name(f"{path.name}-wal"))
+    found = scan(log, conn.pragma("page_size")) if frames > 0 else Scan()
     to_come = {frame.page for frame in found.frames[max(copied, 0) :]}
     return [*_page_faults(conn, handle, to_come), *_log_faults(found, frames)]
+
+
+def _read_log(conn: Db, log: Path) -> tuple[bytes, int, int]:
+    """The log, and how many of its frames SQLite counts as good and as copied into the file.
+
+    A log that is begun anew each time is not looked at: all that was in it is in the file.
+    """
+    for _ in range(RETRIES):
+        header = _bytes_of(log, HEADER)
+        _, frames, copied = conn.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
+        content = _bytes_of(log)
+        if content[:HEADER] == header:
+            return content, frames, copied
+    return b"", 0, 0
+
+
+def _bytes_of(path: Path, most: int = -1) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(most)
+    except FileNotFoundError:
+        return b""
 
 
 def notices(conn: Db, path: Path) -> list[str]:

@@ -7,8 +7,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-import apsw
-
 from .. import db
 from ..db import Db
 from .deep import Checker
@@ -62,7 +60,7 @@ class Image:
     @contextmanager
     def reading(self) -> Generator[Db]:
         """A connection that sees this file alone: no log, no locks, nothing written."""
-        conn = db.connect(f"{self.path.resolve().as_uri()}?immutable=1", _READ_URI)
+        conn = db.connect(f"{self.path.resolve().as_uri()}?immutable=1", db.READ_ONLY_URI)
         try:
             yield conn
         finally:
@@ -157,9 +155,6 @@ class Image:
                 self.doubts.append((f"page {number} of the file had one wrong byte", choices))
             else:
                 self.lost.add(number)
-
-
-_READ_URI = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
 
 
 def _unfit(page: bytes) -> bytes:

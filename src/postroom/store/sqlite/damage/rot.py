@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import apsw
-
 from ...errors import StoreUnavailable
 from . import pages
 
@@ -26,11 +24,12 @@ LOCKS = (512, 0x40000000)
 """The bytes of the main file that SQLite locks, as length and start: every open store holds one."""
 
 FLOCK = struct.Struct("@hhqqi0q")
-"""What fcntl(2) calls a flock: kind, whence, start, length, process."""
+"""What fcntl(2) calls a flock: kind, whence, start, length, process (0 here: the lock is the handle's)."""
 
 TRIES, PAUSE_SECONDS = 5000, 0.001
 
 REPAIR = "run: postroom repair"
+CUT_OFF = "a repair or restore was cut off, and another process has the old store open"
 
 
 def look_before_opening(path: Path) -> list[str]:
@@ -56,10 +55,15 @@ def look_before_opening(path: Path) -> list[str]:
 
 
 def finish_cut_off(path: Path) -> None:
-    """Complete a repair or restore that was cut off after it had said what the store is from now on."""
+    """Complete a repair or restore that was cut off after it had said what the store is from now on.
+
+    Raises ``StoreUnavailable`` where another has the old store open: what is sent there would be lost.
+    """
     if next_path(path).exists():
         with sole_use(path) as alone:
-            if alone and next_path(path).exists():
+            if next_path(path).exists():
+                if not alone:
+                    raise StoreUnavailable(f"{path} is about to be replaced", CUT_OFF, "stop that first")
                 put_in_place(path)
 
 
@@ -117,33 +121,62 @@ class Damage:
 
 
 def _open_here(path: Path) -> bool:
-    """Whether this process has the file open through SQLite."""
-    place = str(path.resolve())
-    return any(conn.filename and os.path.realpath(conn.filename) == place for conn in apsw.connections())
+    """Whether this process has the file open. SQLite's connections can only be asked by their own threads."""
+    file = path.stat()
+    return any(_is_same(int(handle.name), file) for handle in Path("/proc/self/fd").iterdir())
+
+
+def _is_same(handle: int, file: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), file)
+    except OSError:  # closed meanwhile
+        return False
 
 
 @contextmanager
 def sole_use(path: Path) -> Generator[bool]:
     """Keep every SQLite out of the file meanwhile; false if one has it open already.
 
-    False too if this process has the file open: closing another handle would drop its locks. Another
+    False too if this process has the file open: closing another handle would drop SQLite's locks. Another
     that looks just now is waited for, since it may find the file to be damaged.
     """
     if _open_here(path):
         yield False
         return
-    handle = os.open(path, os.O_RDWR)
+    handle, alone = _locked(path)
     try:
-        yield _lock(handle)
+        yield alone
     finally:
+        fcntl.fcntl(handle, fcntl.F_OFD_SETLK, _flock(fcntl.F_UNLCK))  # a forked child has this handle, too
+        os.close(handle)
+
+
+def _locked(path: Path) -> tuple[int, bool]:
+    """A handle of the file, and whether it is locked for us alone.
+
+    While we wait for the lock, the file may be replaced by a repaired one: then that is the one to lock.
+    """
+    while True:
+        handle = os.open(path, os.O_RDWR)
+        try:
+            alone = _lock(handle)
+            if not alone or os.path.samestat(os.fstat(handle), path.stat()):
+                return handle, alone
+        except BaseException:
+            os.close(handle)
+            raise
         os.close(handle)
 
 
 def _lock(handle: int) -> bool:
-    """Lock the file for this process alone; false if another uses it, true once it is ours."""
+    """Lock the file for this handle alone; false if another uses it, true once it is ours.
+
+    The lock belongs to the handle: one of the process would be gone as soon as the file is read
+    through another handle and that is closed.
+    """
     for _ in range(TRIES):
         try:
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, *LOCKS)
+            fcntl.fcntl(handle, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK))
         except (BlockingIOError, PermissionError):
             if _locked_by(handle) == fcntl.F_RDLCK:  # as SQLite does for as long as it has a file open
                 return False
@@ -155,10 +188,13 @@ def _lock(handle: int) -> bool:
 
 def _locked_by(handle: int) -> int:
     """The kind of lock that is in our way."""
-    length, start = LOCKS
-    asked = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
-    kind: int = FLOCK.unpack(fcntl.fcntl(handle, fcntl.F_GETLK, asked))[0]
+    kind: int = FLOCK.unpack(fcntl.fcntl(handle, fcntl.F_OFD_GETLK, _flock(fcntl.F_WRLCK)))[0]
     return kind
+
+
+def _flock(kind: int) -> bytes:
+    length, start = LOCKS
+    return FLOCK.pack(kind, os.SEEK_SET, start, length, 0)
 
 
 def kept_copies(path: Path) -> list[Path]:
