@@ -5,11 +5,18 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from random import Random
 
 import apsw
 import pytest
+from port_verbs import INBOX, claim, do, register, send, session, state
 from prove.cuts.child import run_apart
 from prove.cuts.failing import Failer, Fault
+from prove.cuts.inside import calls
+
+from postroom.store import records as r
+from postroom.store.clock import ManualClock
+from postroom.store.sqlite.file import open_file
 
 
 def test_whatever_the_storage_refuses_the_port_says_so_and_nothing_is_lost() -> None:
@@ -45,3 +52,21 @@ def test_what_goes_past_sqlite_fails_in_the_words_of_the_operating_system(tmp_pa
     failer = Failer(tmp_path, Fault(0, code=1))
     with failer.beside_sqlite(), pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
         (tmp_path / "store.db-turns-1").unlink()
+
+
+def test_marks_that_cannot_be_removed_do_no_harm(tmp_path: Path) -> None:
+    """The session is over by then: a commit that has happened must not look like one that failed."""
+    clock = ManualClock()
+    store = open_file(tmp_path / "store.db", create=True, clock=clock, rng=Random(0))
+    register(store, INBOX)
+    sent = send(store)
+    lapses = session(store)
+    (delivery,) = claim(store, session=lapses)
+    store.turn_marks(lapses).begin(delivery.seq)
+    clock.advance(3600)
+    failer = Failer(tmp_path, Fault(0, lasting=True))
+    with calls(["unlink"], failer.failing):
+        do(store, r.Tick(), r.Ticked)
+    assert failer.failed == f"os of store.db-turns-{lapses}"
+    assert state(store, sent.id) == "ready"
+    store.close()

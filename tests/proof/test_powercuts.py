@@ -13,6 +13,7 @@ from prove.cuts.recording import DirectorySynced, Event, Linked, Renamed, Synced
 
 from postroom.store.memory import MemoryStore
 from postroom.store.sqlite.damage.wal import scan
+from postroom.store.sqlite.file import open_file
 from postroom.testing import VirtualClock
 
 SOME = Random(1)
@@ -28,6 +29,35 @@ def test_whenever_the_power_goes_nothing_that_was_accepted_is_lost_or_done_twice
 def test_a_backup_that_was_made_stays_made_when_the_power_goes() -> None:
     outcome = run_apart("prove.cuts.backups", 6, 1)
     assert outcome.clean, outcome.breaches
+
+
+def test_where_mail_is_not_synced_its_loss_is_seen() -> None:
+    """A control that can pass by chance is none: these seeds once did."""
+    outcome = run_apart("prove.cuts.controls", 4, 3000010)
+    assert outcome.clean, outcome.breaches
+
+
+def test_a_first_page_that_was_torn_in_making_the_store_is_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    conn = apsw.Connection(str(tmp_path / "torn.db"))
+    conn.pragma("cache_size", 1)
+    conn.execute("BEGIN; CREATE TABLE t (a BLOB)")
+    for _ in range(20):
+        conn.execute("INSERT INTO t VALUES (zeroblob(9000))")
+    journal = (tmp_path / "torn.db-journal").read_bytes()
+    conn.close()
+    whole = open_file(tmp_path / "whole.db", create=True, clock=VirtualClock(), rng=Random(0))
+    whole.close()
+    page = (tmp_path / "whole.db").read_bytes()[:4096]
+    for length in (1, 17, 100, 512, 2037, 4095):
+        path.write_bytes(page[:length])
+        (tmp_path / "store.db-journal").write_bytes(journal)
+        store = open_file(path, create=True, clock=VirtualClock(), rng=Random(0))
+        register(store, "worker/a")
+        send(store, a_message("worker/a"))
+        assert store.verify(deep=True).ok
+        assert not store.mended
+        store.close()
 
 
 def played(*events: Event) -> Disk:

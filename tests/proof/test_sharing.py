@@ -12,11 +12,13 @@ from children import Child
 from crew import POOL, job_id
 from port_verbs import INBOX, a_message, claim, do, refusal, register, send, session, settlement
 from prove.outcome import Outcome
+from prove.restoring import Backup
+from prove.restoring import restore as restore_herd
 from prove.sharing import STRANGERS, Ground, play
 
 from postroom.store import records as r
 from postroom.store.backup import restore
-from postroom.store.errors import LostLease
+from postroom.store.errors import LostLease, StoreUnavailable
 from postroom.store.sqlite.file import FileStore
 from postroom.store.transact import transact
 from postroom.store.urls import open_store
@@ -137,3 +139,25 @@ def test_an_episode_that_loses_a_message_is_told() -> None:
     outcome = Outcome(0)
     play("careless", careless, Random(1), outcome)
     assert (outcome.lost, outcome.clean) == (1, False)
+
+
+def test_an_episode_whose_restore_fails_tells_that_and_nothing_else() -> None:
+    def without_a_backup(ground: Ground) -> None:
+        ground.herd.sent = 1
+        restore_herd(ground.herd, Backup(ground.folder / "none.db", 0), 0, ground.outcome)
+
+    outcome = Outcome(0)
+    play("no backup", without_a_backup, Random(1), outcome)
+    (told,) = outcome.breaches
+    assert "restore ended with" in told
+    assert (outcome.lost, outcome.other) == (0, 1)
+
+
+def test_an_episode_whose_store_fails_tells_that_and_the_next_one_goes_on() -> None:
+    def damaged(ground: Ground) -> None:
+        raise StoreUnavailable("the store is damaged", "a page is unreadable", "repair it")
+
+    outcome = Outcome(0)
+    play("damaged", damaged, Random(1), outcome)
+    (told,) = outcome.breaches
+    assert "the store is damaged" in told

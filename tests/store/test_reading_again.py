@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -137,15 +136,14 @@ def test_a_log_that_others_begin_anew_meanwhile_is_no_fault(path: Path) -> None:
             conn.close()
             send(store, a_message())
 
-    conn, handle = opening.connect(str(path), read_only=True), os.open(path, os.O_RDONLY)
+    conn = opening.connect(str(path), read_only=True)
     try:
         meddling: Any = Meddling(conn, others_work)
-        assert deep.file_faults(meddling, path, handle) == []
+        assert deep.file_faults(meddling, path) == []
         assert left == [0]
     finally:
         conn.close()
         store.close()
-        os.close(handle)
 
 
 def test_a_restore_that_is_refused_leaves_a_damaged_store_to_be_repaired(path: Path, tmp_path: Path) -> None:
@@ -191,7 +189,7 @@ def test_a_file_that_cannot_be_read_is_told_by_verify(path: Path, monkeypatch: p
         raise OSError(5, "Input/output error")
 
     store = opened(path)
-    monkeypatch.setattr("os.pread", broken)
+    monkeypatch.setattr("postroom.store.sqlite.damage.deep._bytes_of", broken)
     with pytest.raises(StoreUnavailable, match="Input/output error"):
         store.verify(deep=True)
     monkeypatch.undo()

@@ -45,6 +45,23 @@ def test_routes_and_limits_are_as_the_model_says(policy: str, seed: int) -> None
     world.close()
 
 
+def test_what_a_requeue_ends_to_free_dedup_keys_is_left_to_no_tick_of_its_batch() -> None:
+    world = memory_world()
+    dead, late = a_message(dedup_key="once"), a_message(ttl_us=SECOND)
+    world.do(r.Send(dead), r.Send(late))
+    world.do(r.Claim(("worker/a",), 1))
+    leased = world.store.message(dead.id)
+    assert leased is not None
+    world.do(r.Settle(dead.id, leased.fence, r.Verdict.DEAD))
+    world.clock.advance(2)
+    world.model.now = world.clock.now().boot
+    world.do(r.Requeue((dead.id,)), r.Tick())  # compares the answers
+    world.check()
+    seen = [world.store.message(m.id) for m in (dead, late)]
+    assert [m and m.state for m in seen] == ["ready", "expired"]
+    world.close()
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_repeating_a_send_to_a_full_inbox_answers_duplicate_and_changes_nothing(
     store: Engine, policy: str

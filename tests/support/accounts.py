@@ -10,11 +10,15 @@ from msgspec import Struct
 
 from postroom.store.port import Store
 
+SHOWN = 3
 LIVE = ("ready", "delayed", "leased", "held")
 
 
 class Accounts(Struct, frozen=True):
-    """The outcome of a run. Everything but ``accepted``, ``jobs`` and ``noted`` has to be nothing."""
+    """The outcome of a run. Everything but ``accepted``, ``jobs`` and ``noted`` has to be nothing.
+
+    ``lives`` are the histories of the first of the dead.
+    """
 
     accepted: int
     jobs: int
@@ -24,6 +28,7 @@ class Accounts(Struct, frozen=True):
     stuck: int
     dead: int
     faults: tuple[str, ...]
+    lives: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
@@ -57,7 +62,27 @@ def accounts(store: Store, jobs: int) -> Accounts:
         stuck=waiting(store),
         dead=dead,
         faults=tuple(faults),
+        lives=tuple(life(store, message.id) for message in store.dead(None, SHOWN)) if dead else (),
     )
+
+
+def life(store: Store, id: bytes) -> str:
+    """A message and its history in one line; times are seconds since it was sent."""
+    message = store.message(id)
+    if message is None:
+        return f"{id.hex()} is unknown"
+    lines = [
+        " ".join(
+            str(word)
+            for word in (
+                f"{(event.at - message.created_at) / 1e6:.2f}", event.event, event.attempt,
+                event.by, event.reason, event.error,
+            )
+            if word is not None
+        )
+        for event in message.history
+    ]  # fmt: skip
+    return f"{message.type} {message.body.decode()} to {message.recipient}: {', '.join(lines)}"
 
 
 def _sums(store: Store, seen: dict[int, int]) -> list[str]:
@@ -65,4 +90,21 @@ def _sums(store: Store, seen: dict[int, int]) -> list[str]:
     found = store.records(LEDGER, "state")
     state = json.loads(found[0].value) if found else {"count": 0, "total": 0}
     right = {"count": len(seen), "total": sum(seen)}
-    return [f"the ledger's {name} is {state[name]}, not {n}" for name, n in right.items() if state[name] != n]
+    wrong = [
+        f"the ledger's {name} is {state[name]}, not {n}" for name, n in right.items() if state[name] != n
+    ]
+    return [*wrong, *breaks(store)] if wrong else []
+
+
+def breaks(store: Store) -> list[str]:
+    """Between which of its turns the ledger's sums stopped adding up, the first of them."""
+    notes = sorted((*json.loads(record.value), int(record.key)) for record in store.records(LEDGER, "seen"))
+    found: list[str] = []
+    count = total = fence = n = 0
+    for note in notes:
+        if (note[0], note[1]) != (count + 1, total + note[3]):
+            found.append(
+                f"after job {n}: {count}, {total} (fence {fence}) came {note[3]}: {note[0]}, {note[1]}"
+            )
+        count, total, fence, n = note
+    return found[:SHOWN]

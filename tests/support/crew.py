@@ -25,6 +25,8 @@ POOL, LEDGER, PULL = "any:worker", "ledger/main", "pull/main"
 BATCH = 250
 EVERY_TENTH = 10
 PULL_EVERY = 25
+PATIENT = 100
+"""Attempts of a job. A long one is struck with bad luck more often than mail usually may be."""
 
 
 def tell(event: str, **facts: Any) -> None:
@@ -104,7 +106,12 @@ def sender(args: argparse.Namespace) -> None:
         batch = [
             Send(
                 NewMessage(
-                    job_id(k), inbox_of(k), "sender/main", "Job", b'{"hard":%s,"n":%d}' % (_hard(k), k)
+                    job_id(k),
+                    inbox_of(k),
+                    "sender/main",
+                    "Job",
+                    b'{"hard":%s,"n":%d}' % (_hard(k), k),
+                    max_attempts=PATIENT,
                 ),
                 bounded=False,
             )

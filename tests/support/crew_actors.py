@@ -57,7 +57,9 @@ class Totals:
 
 
 class Ledger(Actor):
-    """Notes every job once; lives in one process at a time, and moves when that one is killed."""
+    """Notes every job once, with the sums after it. Lives in one process at a time, and moves when that one
+    is killed.
+    """
 
     state: Totals
 
@@ -65,7 +67,7 @@ class Ledger(Actor):
     async def note(self, done: Done) -> None:
         self.state.count += 1
         self.state.total += done.n
-        self.records.put("seen", str(done.n), self.message.fence)
+        self.records.put("seen", str(done.n), [self.state.count, self.state.total, self.message.fence])
 
     @handles(Poison)
     async def die(self, poison: Poison) -> None:

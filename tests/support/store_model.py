@@ -330,6 +330,8 @@ class Model(Accepting):
         if isinstance(found, str):
             return found
         keys = [(m.inbox, m.message.dedup_key) for m in found if m.message.dedup_key is not None]
+        if keys:
+            self.expire()  # what has expired keeps its dedup key no longer
         if len(set(keys)) < len(keys) or any(self.twin(m.message, m.inbox) for m in found):
             return "conflict"
         for m in found:

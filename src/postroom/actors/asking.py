@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
 
 from ..mailbox.ids import derive, id_text
-from ..store.errors import Conflict, PostroomError
-from ..store.events import ignore
+from ..store.errors import Conflict, PostroomError, StoreUnavailable
 from ..store.port import Store
 from ..store.records import Accepted, Answer, Claim, Claimed, Delivery, Settle, StoredMessage, Verdict
 
@@ -73,8 +73,15 @@ class Questions:
         question = self._open.get(delivery.correlation_id or "")
         if question is not None:
             question.give(delivery)
-        settle = Settle(delivery.id, delivery.fence, Verdict.ACK, delivery.seq)
-        self._runtime.commit.submit_nowait(settle, ignore, patient=True)
+        self._settle(Settle(delivery.id, delivery.fence, Verdict.ACK, delivery.seq))
+
+    def _settle(self, settle: Settle) -> None:
+        self._runtime.commit.submit_nowait(settle, partial(self._settled, settle), patient=True)
+
+    def _settled(self, settle: Settle, answer: Answer) -> None:
+        """What the store has not kept hangs on the session, however long that lives: settle it again."""
+        if isinstance(answer, StoreUnavailable):
+            self._runtime.start_soon(self._runtime.again, self._settle, settle)
 
     def heard(self, answer: Answer) -> None:
         self.handed(answer.delivery if isinstance(answer, Accepted) else None)
@@ -94,7 +101,7 @@ class Questions:
             if len(answer.deliveries) == ANSWERS:
                 self.ring()
         else:
-            self._runtime.start_soon(self._runtime.ring_again, self)
+            self._runtime.start_soon(self._runtime.again, self.ring)
 
 
 def stored_answer(store: Store, id: bytes) -> StoredMessage | None:

@@ -161,7 +161,7 @@ class Cell:
             self._take(answer.deliveries)
             self.pump()
         else:
-            self._runtime.start_soon(self._runtime.ring_again, self)
+            self._runtime.start_soon(self._runtime.again, self.ring)
 
     def _take(self, deliveries: list[Delivery]) -> None:
         if not deliveries:
@@ -352,6 +352,8 @@ class Cell:
         try:
             while self.open and self._flight.stale:
                 await trio.sleep(AGAIN_SECONDS)
+                if self.busy:  # what is under way runs on the state of before
+                    continue
                 try:
                     self._read_again(self.memory)
                 except StoreUnavailable:

@@ -146,8 +146,13 @@ class Keeper:
     async def _opened(self, child: Child, cell: Cell) -> bool:
         """Whether an actor takes mail now, or need not any more, or has failed."""
         try:
-            if cell.memory is not None and not await self._activated(child, cell):
-                return child.cell is not cell
+            if cell.memory is not None:
+                with trio.move_on_after(OPEN_AGAIN_SECONDS):
+                    await self._runtime.quiet(cell)
+                if cell.busy:  # a lane has the state of before: it must not be written over what is read
+                    return False
+                if not await self._activated(child, cell):
+                    return child.cell is not cell
             if not cell.open:
                 cell.reopen()
         except (Conflict, StoreUnavailable):

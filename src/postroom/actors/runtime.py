@@ -124,10 +124,10 @@ class Runtime:
                 for member in self.roles.get(inbox.removeprefix("any:"), ()):
                     member.ring()
 
-    async def ring_again(self, receiver: Receiver) -> None:
-        """The store did not let a receiver look for its mail: have it look again soon."""
+    async def again(self, call: Callable[..., None], *args: Any) -> None:
+        """The store did not do what this call asks of it: make the same call soon."""
         await trio.sleep(AGAIN_SECONDS)
-        receiver.ring()
+        call(*args)
 
     def offer_to(self, send: Send) -> Receiver | None:
         """Ask a local recipient whether it could take this message now; note it on the send."""

@@ -20,7 +20,7 @@ from msgspec import Struct
 from ..store.clock import SystemClock
 from ..store.errors import PostroomError, StoreUnavailable
 from ..store.sqlite import ballast, db, opening
-from ..store.sqlite.damage import pages, rot
+from ..store.sqlite.damage import rot
 from ..store.urls import store_path
 from . import render
 from .exits import DONE, exit_code
@@ -30,6 +30,7 @@ WAL_WARN = 256 << 20
 FREE_WARN = 1 << 30
 PAGES_LIMIT = 256 << 20
 MIB = 1 << 20
+BUSY_MS = 5000
 
 WRITABLE = "let this user read and write the file and its folder"
 RESTORE = "mend it: postroom repair, or restore a backup: postroom restore FILE --force"
@@ -129,6 +130,7 @@ def check_mode(path: Path) -> Finding:
 def check_schema(path: Path) -> Finding:
     try:
         conn = db.connect(str(path), apsw.SQLITE_OPEN_READONLY)
+        conn.set_busy_timeout(BUSY_MS)
         try:
             application, version = conn.pragma("application_id"), conn.pragma("user_version")
         finally:
@@ -150,6 +152,7 @@ def check_pages(path: Path) -> Finding:
         return Finding("ok", "too many to read here: postroom verify --deep reads them")
     try:
         conn = db.connect(str(path), apsw.SQLITE_OPEN_READONLY)
+        conn.set_busy_timeout(BUSY_MS)
         try:
             found = conn.pragma("quick_check", 1)
         finally:
@@ -175,16 +178,6 @@ def check_damage(path: Path) -> Finding:
         do = "look at them, then remove them"
         return Finding("warn", f"files from when damage was found: {', '.join(k.name for k in kept)}", do)
     return Finding("ok", "none found")
-
-
-def check_sums(path: Path) -> Finding:
-    with path.open("rb") as file:
-        first = pages.look_at_first(file.read(pages.PAGE_SIZE))
-    if first.protected and not pages.load_checksums():
-        return Finding("fail", "this apsw comes without SQLite's checksum VFS", "install apsw from a wheel")
-    if first.protected:
-        return Finding("ok", "each page has one")
-    return Finding("warn", "none on the pages: damage may go unnoticed", "postroom repair adds them")
 
 
 def check_wal(path: Path) -> Finding:
@@ -237,7 +230,6 @@ FILE: tuple[tuple[str, Check], ...] = (
     ("mode", check_mode),
     ("ballast", check_ballast),
     ("damage", check_damage),
-    ("sums", check_sums),
     ("schema", check_schema),
     ("pages", check_pages),
     ("wal", check_wal),
@@ -247,10 +239,18 @@ FILE: tuple[tuple[str, Check], ...] = (
 
 def examine(path: Path) -> list[tuple[str, Finding]]:
     """All checks that make sense; those of the file only if there is one."""
-    findings = [(name, check(path)) for name, check in MACHINE]
+    path = path.resolve()  # SQLite keeps the files beside a store where the store really is
+    findings = [(name, _run(check, path)) for name, check in MACHINE]
     if findings[-1][1].status == "ok":
-        findings += [(name, check(path)) for name, check in FILE]
+        findings += [(name, _run(check, path)) for name, check in FILE]
     return findings
+
+
+def _run(check: Check, path: Path) -> Finding:
+    try:
+        return check(path)
+    except OSError as error:
+        return Finding("fail", error.strerror or str(error), WRITABLE)
 
 
 def command(args: Namespace, out: TextIO) -> int:

@@ -20,7 +20,7 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
     repair = subparsers.add_parser(
         "repair",
         help="mend a damaged store; copies of its files are kept",
-        description="Single wrong bytes are put right exactly. Where mail would be lost or doubtful,"
+        description="What can be known is put right exactly. Where mail would be lost or doubtful,"
         " nothing is changed unless --accept-loss is given.",
     )
     repair.add_argument(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from ..store.errors import BadInput
 
@@ -11,6 +12,9 @@ SHARED, EVERYBODY, MANAGER = "any:", "all:", "manager-of:"
 _NAME = "[a-z0-9._-]{1,128}"
 _ROLE = "[a-z0-9][a-z0-9._-]{0,63}"
 _TASK = "[A-Za-z0-9._-]{1,128}"
+REMEMBERED = 4096
+"""Texts whose check is remembered: a program speaks to few recipients, and of each very often."""
+
 _address = re.compile(f"{_ROLE}/{_NAME}").fullmatch
 _task = re.compile(_TASK).fullmatch
 _route = re.compile(f"{_ROLE}/{_NAME}|(?:any|all):{_ROLE}|manager-of:{_TASK}").fullmatch
@@ -28,6 +32,7 @@ def check_address(text: str) -> str:
     raise _bad("address", text)
 
 
+@lru_cache(REMEMBERED)
 def check_recipient(text: str) -> str:
     """``text`` if mail can be sent to it: an address, or ``any:ROLE``, ``all:ROLE``, ``manager-of:TASK``.
 
@@ -38,6 +43,7 @@ def check_recipient(text: str) -> str:
     raise _bad("recipient", text)
 
 
+@lru_cache(REMEMBERED)
 def check_inbox(text: str) -> str:
     """``text`` if mail can lie there: an address or ``any:ROLE``. Raises ``BadInput``."""
     if _inbox(text):

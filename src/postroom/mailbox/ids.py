@@ -36,7 +36,7 @@ class IdMaker:
 
     def new(self) -> bytes:
         """The next id. Within a millisecond, or while the clock stands or goes back, it counts on."""
-        millis = self._clock.now().wall // 1000
+        millis = self._clock.now()[0] // 1000
         if millis > self._millis:
             self._start(millis)
         else:

@@ -60,19 +60,19 @@ class Trouble:
     """What is armed against one node, over all of its lives.
 
     ``now`` is virtual time in seconds; ``fired`` is told of every fault that has met something, with
-    the name of the operation it met.
+    the name of the operation it met. Until ``paused_until`` the process stands still.
     """
 
     def __init__(self, now: Callable[[], float], fired: Callable[[Fault, str], None]) -> None:
         self._now = now
         self._fired = fired
         self._armed: list[_Armed] = []
-        self._paused_until = 0.0
+        self.paused_until = 0.0
 
     def arm(self, fault: Fault) -> None:
         """Let a fault wait for its calls from now on."""
         if fault.kind == PAUSE:
-            self._paused_until = max(self._paused_until, self._now() + (fault.seconds or 0.0))
+            self.paused_until = max(self.paused_until, self._now() + (fault.seconds or 0.0))
             self._fired(fault, "commit_delay")
             return
         self._armed.append(_Armed(fault, self._now()))
@@ -89,7 +89,7 @@ class Trouble:
         if not victim.alive:
             return call()
         if name == "commit_delay":
-            return max(call(), self._paused_until - self._now())
+            return max(call(), self.paused_until - self._now())
         armed = self._next(name, args)
         if armed is None:
             return call()

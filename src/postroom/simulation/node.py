@@ -97,7 +97,7 @@ class _Life:
                     store, name=node.name, process=self.name, rng=rng, grace=GRACE_SECONDS
                 ) as office:
                     await self._start(office)
-                    if not self.ended.is_set():
+                    if not self.scope.cancel_called:
                         self.office = office
                     await trio.sleep_forever()
         except StoreUnavailable as error:
@@ -166,8 +166,8 @@ class Node:
             self._life.kill(seen=fault.seen, down=fault.amount)
 
     def stop(self, down: float = 0.0) -> bool:
-        """End it in good order; whether it was there to be ended."""
-        if self.office is None or self._life is None:
+        """End it in good order, also while it opens its store; whether it was there to be ended."""
+        if not self.running or self._life is None or self._life.scope.cancel_called:
             return False
         self._life.stop(down)
         return True

@@ -183,7 +183,8 @@ class World:
         self.over = True
         for node in self.nodes:
             node.stop()
-        with trio.move_on_after(CLOSING_SECONDS):
+        all_go = max(trio.current_time(), *(node.trouble.paused_until for node in self.nodes))
+        with trio.move_on_at(all_go + CLOSING_SECONDS):
             while any(node.running for node in self.nodes):  # noqa: ASYNC110  # each ends by itself
                 await trio.sleep(LOOK_SECONDS)
         for node in self.nodes:

@@ -11,9 +11,8 @@ from .clock import Clock, SystemClock
 from .errors import StoreUnavailable
 from .sqlite import opening
 from .sqlite.damage import rot
-from .sqlite.damage.pages import RESERVED, load_checksums
-from .sqlite.db import READ_ONLY_URI, Db, connect
-from .sqlite.engine import is_rot, unavailable
+from .sqlite.db import READ_ONLY_URI, connect
+from .sqlite.engine import unavailable
 from .sqlite.queries import QUERIES
 from .urls import store_path
 
@@ -71,7 +70,6 @@ def _restore(source: Path, target: Path, force: bool, clock: Clock) -> int:
 
 
 def _copy(source: Path, part: Path, clock: Clock, replaced: int) -> int:
-    load_checksums()
     try:
         with closing(opening.connect(str(part))) as new:
             with (
@@ -85,7 +83,6 @@ def _copy(source: Path, part: Path, clock: Clock, replaced: int) -> int:
             if new.pragma("application_id") != opening.APPLICATION_ID:
                 raise _no_backup(source, "it is another program's file")
             opening.migrate(new, clock)
-            _protect(new)
             new.execute("BEGIN IMMEDIATE")
             epoch = opening.raise_epoch(new, clock.now().wall, replaced)
             new.execute("UPDATE store SET boot_id = ''")
@@ -93,17 +90,10 @@ def _copy(source: Path, part: Path, clock: Clock, replaced: int) -> int:
     except apsw.NotADBError as error:
         raise _no_backup(source, "it is no database") from error
     except apsw.Error as error:
-        if is_rot(error):
-            raise _no_backup(source, "one of its pages is damaged") from error
+        if isinstance(error, apsw.CorruptError):
+            raise _no_backup(source, "it is damaged") from error
         raise unavailable(error) from error
     return epoch
-
-
-def _protect(new: Db) -> None:
-    """Have a copy of a file without sums on its pages keep them from now on."""
-    if new.reserve_bytes("main") != RESERVED and new.pragma("checksum_verification") is not None:
-        new.reserve_bytes("main", RESERVED)
-        new.execute("VACUUM")
 
 
 def _epoch_of(target: Path) -> int:

@@ -12,13 +12,12 @@ from msgspec import Struct, field
 from .clock import Clock, SystemClock
 from .errors import Refused, StoreUnavailable
 from .identity import id_text
-from .sqlite import opening, verifying
-from .sqlite.damage import judging, rot, salvage
+from .sqlite import opening, rowsums, verifying
+from .sqlite.damage import headers, judging, rot, salvage
 from .sqlite.damage.image import Alternative, Image
-from .sqlite.damage.pages import load_checksums
+from .sqlite.damage.pages import header_faults
 from .sqlite.db import Db
 from .sqlite.engine import unavailable
-from .states import FINAL, State
 from .urls import store_path
 
 T = TypeVar("T")
@@ -55,9 +54,10 @@ def repair(url: str, *, accept_loss: bool, clock: Clock | None = None) -> Repair
     path = store_path(url).resolve()
     if not path.is_file():
         raise StoreUnavailable(f"no store at {path}", "it does not exist", "name another with --store")
-    load_checksums()
     try:
         return _repair_alone(path, Repaired(url), accept_loss, clock or SystemClock())
+    except apsw.CorruptError as error:
+        raise StoreUnavailable("too much of the store is damaged", str(error), "restore a backup") from error
     except (apsw.Error, OSError) as error:
         raise unavailable(error) from error
 
@@ -81,24 +81,26 @@ def _repair_alone(path: Path, done: Repaired, accept_loss: bool, clock: Clock) -
 def _repair(path: Path, part: Path, done: Repaired, accept_loss: bool, clock: Clock) -> Repaired:
     damage = rot.Damage(path)
     image = Image(part, damage)
+    header = headers.mend(image)
     doubts = _Doubts(image, clock)
+    doubts.other += header.doubtful
     doubts.choose()
-    done.found = [*image.mended, *(what for what, _ in image.doubts)]
+    done.found = [*image.mended, *header.found, *(what for what, _ in image.doubts)]
     if damage.refusal and not done.found:
         done.found.append(damage.refusal)
     done.found += [f"page {number} of the file is damaged" for number in sorted(image.lost)]
     with image.reading() as conn:
         faults = _faults(conn)
     done.found += faults
-    if not done.found and image.protected:
+    if not done.found:
         return done
-    done.mended = [*image.mended, *doubts.mended]
-    done.doubtful = sorted(map(id_text, doubts.messages))
+    done.mended = [*image.mended, *header.mended, *doubts.mended]
     result = part
-    if image.lost or faults or doubts.messages or doubts.other or not image.protected:
+    if image.lost or faults or doubts.messages or doubts.other or header.foreign:
         result = part.with_name(f"{part.name}.new")
-        done.lost, done.epoch = _rebuild(image, result, doubts.messages, clock)
-    done.found += doubts.other
+        done.lost, done.epoch = _rebuild(image, result, doubts, clock)
+    done.doubtful = sorted(map(id_text, doubts.messages))
+    done.found += [what for what in doubts.other if what not in done.found]
     _refuse_loss(done, len(doubts.other), accept_loss)
     done.kept = str(rot.keep_copies(path, done.found))
     rot.sync(result)
@@ -150,8 +152,13 @@ class _Doubts:
                 unlike = rows[0].union(*rows) - rows[0].intersection(*rows)
                 if table == "message":
                     self.messages |= {row[2] for row in unlike}
-                elif unlike:
-                    self.other.append(f"a row of table {table} may be wrong")
+                else:
+                    self.other += judging.in_words(table, unlike, differing)
+
+    def look_at_rows(self, conn: Db) -> None:
+        """Rows that do not have their sums, of which nobody can tell what they were."""
+        self.messages |= {message.id for message in rowsums.damaged(conn)}
+        self.other += [line for line in rowsums.faults(conn) if line.startswith("record ")]
 
     def _best(self, choices: list[Alternative]) -> list[tuple[Alternative, judging.Contents]]:
         """The choices under which the store is least odd, and what is in it then."""
@@ -162,7 +169,8 @@ class _Doubts:
         return [(choice, self._look(choice, judging.contents)) for score, choice in scored if score == least]
 
     def _oddities(self, conn: Db) -> int:
-        return judging.oddities(conn, self.clock.now(), self.clock.boot_id)
+        header = header_faults(self.image.page(1), self.image.path.stat().st_size)
+        return judging.oddities(conn, self.clock.now(), self.clock.boot_id) + len(header)
 
     def _look(self, choice: Alternative, look: Callable[[Db], T]) -> T:
         self.image.set(choice)
@@ -170,21 +178,22 @@ class _Doubts:
             return look(conn)
 
 
-def _rebuild(image: Image, target: Path, doubtful: set[bytes], clock: Clock) -> tuple[dict[str, int], int]:
+def _rebuild(image: Image, target: Path, doubts: _Doubts, clock: Clock) -> tuple[dict[str, int], int]:
     """A new store with every row that can be read; answers what is lost, and the new epoch."""
     target.unlink(missing_ok=True)
     opening.create_file(target)
     new = opening.connect(str(target))
     try:
-        opening.prepare_sums(new)
         opening.migrate(new, clock)
         new.execute("BEGIN IMMEDIATE")
         with image.reading() as old:
-            salvage.copy_rows(old, new)
+            doubts.messages |= salvage.copy_rows(old, new, clock.now().wall)
         if new.execute("SELECT count(*) FROM store").fetchone() == (0,):
             new.execute("INSERT INTO store VALUES (1, 1, '', 0, 1, ?)", (clock.now().wall,))
-        for message in doubtful:
-            _set_aside(new, message, clock.now().wall)
+        doubts.look_at_rows(new)
+        for message in doubts.messages:
+            salvage.set_aside(new, message, clock.now().wall)
+        salvage.sum_records(new)
         losses = salvage.balance(new)
         salvage.record_losses(new, losses)
         epoch = opening.raise_epoch(new, clock.now().wall)
@@ -192,12 +201,3 @@ def _rebuild(image: Image, target: Path, doubtful: set[bytes], clock: Clock) -> 
     finally:
         new.close()
     return losses, epoch
-
-
-def _set_aside(new: Db, message: bytes, now: int) -> None:
-    """Make a message that may not be what was sent a dead letter, unless it is final already."""
-    new.execute(
-        "UPDATE message SET state = ?, session = NULL, final_at = ?, reason = 'damaged',"
-        " error = 'a byte of it may be wrong since the file was damaged' WHERE id = ? AND state < ?",
-        (int(State.DEAD), now, message, int(min(FINAL))),
-    )

@@ -52,6 +52,7 @@ MOVES: tuple[Move, ...] = (
     Move("bounce", State.READY, State.BOUNCED),
     Move("cancel", State.READY, State.CANCELLED),
     Move("overflow", State.READY, State.DEAD),
+    Move("damaged", State.READY, State.DEAD),
     Move("ack", State.LEASED, State.DONE),
     Move("retry", State.LEASED, State.DELAYED),
     Move("release", State.LEASED, State.READY),

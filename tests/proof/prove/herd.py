@@ -36,7 +36,9 @@ HELD_BY = {"node": CONCURRENCY + 1, "puller": PULLED, "clerk": 1, "sender": 0}
 """Messages of which a process of each kind may have begun the turns when it is struck."""
 
 REJOIN_SECONDS = 15.0
-DRAIN_SECONDS = 120.0
+DRAIN_SECONDS = 400.0
+"""Until everything is done at the end: mail that was struck again and again waits up to 390 s."""
+
 LOOK_SECONDS = 0.05
 
 
@@ -51,7 +53,7 @@ class Herd:
     """The children of one run, and what is learnt from them.
 
     ``first`` are seconds from the kill of a node to the first turn in the one started for it, ``own``
-    those that were left once Python had loaded everything.
+    those that were left once Python had loaded everything. ``hit`` are sessions struck hard.
     """
 
     def __init__(self, folder: Path, nodes: int, rng: Random, *, backlog: int = BACKLOG) -> None:
@@ -75,6 +77,7 @@ class Herd:
         self.standstill = 0.0
         self.wal_max = 0
         self.faults: list[str] = []
+        self.hit: set[int] = set()
         self.terms: dict[str, tuple[int, int]] = {}
         self.moves: dict[str, int] = {}
         self._moved = (0, time.monotonic())
@@ -113,9 +116,11 @@ class Herd:
 
     def bury(self, name: str) -> None:
         """SIGKILL one and take in its last words."""
+        self._hits(name)
         self.struck[name] = time.monotonic()
         child = self.children[name]
         child.kill()
+        self._hits(name)
         self.hear(name)
         self.forget(name)
         self.struck.setdefault(name, child.born)
@@ -131,7 +136,9 @@ class Herd:
     def put_to_sleep(self, name: str, seconds: float) -> None:
         """SIGSTOP one for so long; ``listen`` wakes it."""
         session = self.session_of(name)
+        self._hits(name)
         self.children[name].stop()
+        self._hits(name)
         self.unstarted.discard(name)
         self.struck.pop(name, None)
         self.asleep[name] = Asleep(time.monotonic() + seconds, session.id if session else None)
@@ -145,8 +152,14 @@ class Herd:
 
     def session_of(self, name: str) -> Session | None:
         """The newest session of a node that has not ended, if it has one."""
-        live = [s for s in self.store.sessions() if s.name == name and s.live]
-        return max(live, key=lambda s: s.id, default=None)
+        return max(self._sessions(name), key=lambda s: s.id, default=None)
+
+    def _sessions(self, name: str) -> list[Session]:
+        return [s for s in self.store.sessions() if s.name == name and s.live]
+
+    def _hits(self, name: str) -> None:
+        """Remember whom a blow meets. Asked before and after it: one may just have opened its session."""
+        self.hit |= {session.id for session in self._sessions(name)}
 
     def lock_is_free(self) -> bool:
         """Whether the store can be written while one stands still: others hold the lock for moments only."""

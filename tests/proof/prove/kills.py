@@ -18,11 +18,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import apsw
 from accounts import Accounts, accounts
 from children import COMMAND_LINE, Child
 from crew import LEDGER, PULL
 
+from .charges import Charges, charges, unexplained
 from .herd import BACKLOG, GRACE_SECONDS, HELD_BY, SESSION_SECONDS, Herd
 from .outcome import Outcome, Tell
 
@@ -201,18 +201,6 @@ class Strikes:
             return code, child.text()
 
 
-def attempts(path: Path) -> tuple[int, int, int]:
-    """Of a store that is closed: attempts past the first, claims past the first, most attempts of one."""
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    try:
-        (row,) = connection.execute(
-            "SELECT sum(attempts - 1), sum((fence & 1048575) - 1), max(attempts) FROM message"
-        )
-    finally:
-        connection.close()
-    return int(row[0]), int(row[1]), int(row[2])
-
-
 def percentile(values: list[float], share: float) -> float:
     """The value that this share of all does not exceed; 0 if there are none."""
     ordered = sorted(values)
@@ -240,30 +228,33 @@ def run(
             lost_leases = sum(counts.lost_leases for counts in herd.store.counts())
         finally:
             herd.close()
-        charged, again, most = attempts(herd.store.path)
+        charged = charges(herd.store.path)
     outcome = judge(strikes, found, charged, late)
     outcome.figures |= {
-        "attempts_charged": charged,
-        "redeliveries": again,
-        "attempts_of_one_max": most,
+        "attempts_charged": len(charged.all),
+        "redeliveries": charged.again,
+        "attempts_of_one_max": charged.most,
         "late_settlements_refused": lost_leases,
         "seconds": round(time.monotonic() - began, 1),
     }
     return outcome
 
 
-def judge(strikes: Strikes, found: Accounts, charged: int, late: float) -> Outcome:
+def judge(strikes: Strikes, found: Accounts, charged: Charges, late: float) -> Outcome:
     """Everything that was not as it has to be, and the figures."""
     herd = strikes.herd
     outcome = Outcome(strikes.count, found.accepted, found.lost, found.duplicated, stuck=found.stuck)
     outcome.notes.append("nobody sees all leases of real processes; two at once show as an effect done twice")
-    for fault in (*herd.faults, *found.faults):
+    turns = HELD_BY["node"]
+    for fault in (*herd.faults, *found.faults, *unexplained(charged.all, herd.hit, turns)):
         outcome.wrong(fault)
     if found.dead:
-        outcome.wrong(f"{found.dead} messages are dead, and no handler failed")
+        outcome.wrong(f"{found.dead} messages are dead: {'; '.join(found.lives)}")
     fair = sum(HELD_BY[kind] * n for (kind, blow), n in strikes.done.items() if blow in HARD)
-    if charged > fair + _short_leases(strikes):
-        outcome.wrong(f"{charged} attempts were charged, of {fair} turns at most that can have begun")
+    if len(charged.all) > fair + _short_leases(strikes):
+        outcome.wrong(
+            f"{len(charged.all)} attempts were charged, of {fair} turns at most that can have begun"
+        )
     p99 = percentile(herd.first, 0.99)
     if p99 > late:
         outcome.wrong(f"of 100 first deliveries 99 took up to {p99:.2f} s, not {late} s")

@@ -27,6 +27,10 @@ REFUSED, LOST = 1, 3
 """Exit codes: for a message that is not known, and for a lease that was lost."""
 
 
+class GivenUp(Exception):
+    """An episode cannot go on; what it leaves then says nothing."""
+
+
 class Backup(Struct):
     """A copy, and the jobs that were accepted before it was begun: 1 to ``sent``."""
 
@@ -63,32 +67,28 @@ def fill(herd: Herd) -> None:
     transact(herd.store, sends)
 
 
-def back_up(herd: Herd, folder: Path, number: int, outcome: Outcome) -> Backup | None:
-    """One backup under load."""
+def back_up(herd: Herd, folder: Path, number: int) -> Backup:
+    """One backup under load. Raises ``GivenUp``."""
     made = Backup(folder / f"backup-{number}.db", herd.sent)
     code, said = command(herd, "backup", str(made.path), within=BACKUP_SECONDS)
     if code:
-        outcome.wrong(
+        raise GivenUp(
             f"a backup under load ended with {code} within {BACKUP_SECONDS} s (-1: not at all): {said}"
         )
-        return None
     return made
 
 
-def lease(herd: Herd, outcome: Outcome) -> Lease | None:
-    """Take a message as a puller does, for a minute."""
+def lease(herd: Herd) -> Lease:
+    """Take a message as a puller does, for a minute. Raises ``GivenUp``."""
     code, said = command(herd, "poll", PULL, "--wait", "5", "--lease", "60")
     if code:
-        outcome.wrong(f"poll ended with {code}: {said}")
-        return None
+        raise GivenUp(f"poll ended with {code}: {said}")
     (message,) = json.loads(said)["messages"]
     return Lease(message["id"], message["fence"], message["body"]["n"])
 
 
-def must_be_lost(herd: Herd, held: Lease | None, backup: Backup, outcome: Outcome, when: str) -> None:
+def must_be_lost(herd: Herd, held: Lease, backup: Backup, outcome: Outcome, when: str) -> None:
     """An ack under a lease of before is refused: the lease is lost, where the message is known at all."""
-    if held is None:
-        return
     code, said = command(herd, "ack", held.id, "--fence", str(held.fence))
     if code == 0:
         outcome.double_leases += 1
@@ -98,13 +98,15 @@ def must_be_lost(herd: Herd, held: Lease | None, backup: Backup, outcome: Outcom
 
 
 def restore(herd: Herd, backup: Backup, epoch: int, outcome: Outcome) -> int:
-    """Put a backup in the place of the store, which nobody uses; answers the new epoch."""
+    """Put a backup in the place of the store, which nobody uses; answers the new epoch.
+
+    Raises ``GivenUp``: a store that was not restored has its leases and its mail of before.
+    """
     herd.store.close()
     code, said = command_alone(herd.url, "restore", str(backup.path), "--force")
-    herd.store = open_store(herd.url, create=False)
     if code:
-        outcome.wrong(f"restore ended with {code}: {said}")
-        return epoch
+        raise GivenUp(f"restore ended with {code}: {said}")
+    herd.store = open_store(herd.url, create=False)
     now = int(json.loads(said)["epoch"])
     if now <= epoch:
         outcome.wrong(f"a restore went from epoch {epoch} to {now}")
@@ -137,29 +139,24 @@ def restore_twice(herd: Herd, folder: Path, rng: Random, outcome: Outcome) -> No
     """Load, backups, restore, a little work, restore again, work to the end."""
     fill(herd)
     herd.prepare()
-    before = lease(herd, outcome)
+    before = lease(herd)
     backups: list[Backup] = []
     for number in range(4):
         herd.listen(rng.uniform(0.1, 0.3))
-        if (made := back_up(herd, folder, number, outcome)) is not None:
-            backups.append(made)
-    after = lease(herd, outcome)
+        backups.append(back_up(herd, folder, number))
+    after = lease(herd)
     stop_all(herd, rng)
-    if not backups:
-        return
     first = rng.choice(backups)
     epoch = restore(herd, first, 0, outcome)
     for held in (before, after):
         must_be_lost(herd, held, first, outcome, "after the first restore")
-    second_life = lease(herd, outcome)
+    second_life = lease(herd)
     second = rng.choice([backup for backup in backups if backup.sent >= first.sent])
     restore(herd, second, epoch, outcome)
-    third_life = lease(herd, outcome)
+    third_life = lease(herd)
     for held in (before, after, second_life):
         must_be_lost(herd, held, second, outcome, "after the second restore")
-    if third_life is not None:
-        done = json.dumps({"to": LEDGER, "type": "Done", "body": {"n": third_life.n}})
-        _settle(herd, third_life, done, outcome)
+    _settle(herd, third_life, json.dumps({"to": LEDGER, "type": "Done", "body": {"n": third_life.n}}))
     herd.sent = 0  # the sender does not know what of its mail is in the backup: it repeats all of it
     herd.prepare()
     herd.listen(1.0)
@@ -167,7 +164,7 @@ def restore_twice(herd: Herd, folder: Path, rng: Random, outcome: Outcome) -> No
     herd.wind_up()
 
 
-def _settle(herd: Herd, held: Lease, sends: str, outcome: Outcome) -> None:
+def _settle(herd: Herd, held: Lease, sends: str) -> None:
     with Child(
         "ack", held.id, "--fence", str(held.fence), "--send", "-", "--store", herd.url, "--json",
         program=COMMAND_LINE,
@@ -175,4 +172,4 @@ def _settle(herd: Herd, held: Lease, sends: str, outcome: Outcome) -> None:
         child.say(sends)
         code = child.ended(within=60)
         if code:
-            outcome.wrong(f"the ack under the living lease ended with {code}: {child.text()}")
+            raise GivenUp(f"the ack under the living lease ended with {code}: {child.text()}")

@@ -18,12 +18,13 @@ from crew import LEDGER, POOL, job_id
 from msgspec import Struct
 
 from postroom.actors.dispatcher import NAME as DISPATCHER
+from postroom.store.errors import PostroomError
 from postroom.store.records import InboxSpec, NewMessage, Register, Send
 from postroom.store.transact import transact, transact_one
 
 from .herd import SESSION_SECONDS, Herd
 from .outcome import Outcome, Tell
-from .restoring import restore_twice
+from .restoring import GivenUp, restore_twice
 
 STRANGERS = Path(__file__).parents[2] / "support" / "strangers.py"
 BACKLOG = 1_000
@@ -267,12 +268,19 @@ def run(amount: int, seed: int, tell: Tell, *, pinned: float = PINNED_SECONDS) -
 
 
 def play(name: str, episode: Callable[[Ground], None], rng: Random, outcome: Outcome) -> None:
-    """One episode from its folder to its accounts."""
+    """One episode from its folder to its accounts.
+
+    Of one that cannot go on no accounts are taken: it tells why, and what was wrong until then.
+    """
     with tempfile.TemporaryDirectory(prefix="sharing-") as folder:
         herd = Herd(Path(folder), 2, rng, backlog=BACKLOG)
         try:
             episode(Ground(herd, Path(folder), rng, outcome))
             found = accounts(herd.store, herd.sent)
+        except (GivenUp, PostroomError) as error:
+            for fault in (*herd.faults, f"given up: {error}"):
+                outcome.wrong(f"{name}: {fault}")
+            return
         finally:
             herd.close()
         outcome.messages += found.accepted
@@ -281,5 +289,6 @@ def play(name: str, episode: Callable[[Ground], None], rng: Random, outcome: Out
         outcome.stuck += found.stuck
         wrong = [f"{word}: {n}" for word in ("lost", "duplicated", "stuck") if (n := getattr(found, word))]
         outcome.breaches += [f"{name}: {what}" for what in wrong]
-        for fault in (*herd.faults, *found.faults, *([f"{found.dead} dead"] if found.dead else [])):
+        dead = [f"{found.dead} dead: {'; '.join(found.lives)}"] if found.dead else []
+        for fault in (*herd.faults, *found.faults, *dead):
             outcome.wrong(f"{name}: {fault}")

@@ -41,8 +41,9 @@ def environment(task: Task, run: str = "", attempt: int = 0) -> dict[str, str]:
 
 def check_command(task: Task, path: KeyPath, faults: Faults) -> None:
     """Note a fault if the program cannot be found. A file that other tasks may make is not looked for."""
-    by_shell = task.command[:2] == SHELL and len(task.command) > 2
-    program = _first_word(task.command[2]) if by_shell else task.command[0]
+    first, *words = task.command
+    by_shell = (first, *words[:1]) == SHELL and len(words) > 1
+    program = _first_word(words[1]) if by_shell else first
     if not program or ("/" in program and task.depends_on):
         return
     env = environment(task)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..errors import LostLease, PostroomError
+import apsw
+
+from ..errors import LostLease, PostroomError, StoreUnavailable
 from ..records import Claim, Claimed, Delivery
-from . import timekeeping
+from ..states import State
+from . import moves, timekeeping
 from .inboxes import Inbox
 from .leases import Gone
 from .registry import known
+from .rowsums import damaged, message_sum
 from .tx import SESSION_LEASE
 
 if TYPE_CHECKING:
     from .tx import Tx
+
+DAMAGED = "its content does not have the sum it was written with"
 
 
 def claim(tx: Tx, op: Claim, gone: Gone) -> Claimed | PostroomError:
@@ -47,10 +54,10 @@ def claim(tx: Tx, op: Claim, gone: Gone) -> Claimed | PostroomError:
 
 def _repeat(tx: Tx, op: Claim, inbox: Inbox) -> list[Delivery]:
     """What an earlier claim with the same key still holds."""
-    rows = tx.rows("claim_repeat", inbox.id, op.key, tx.boot)
-    deliveries = [_delivery(op, inbox, row[:16], row[2]) for row in rows]
+    rows = _sound(tx, op, inbox, "claim_repeat", op.key, tx.boot)
+    deliveries = [_delivery(op, inbox, row[:19], row[2]) for row in rows]
     for delivery, row in zip(deliveries, rows, strict=True):
-        delivery.lease_us = None if row[16] == SESSION_LEASE else row[16] - tx.boot
+        delivery.lease_us = None if row[19] == SESSION_LEASE else row[19] - tx.boot
     return deliveries
 
 
@@ -60,14 +67,64 @@ def _choose(tx: Tx, op: Claim, inbox: Inbox, limit: int, *, company: bool) -> li
         if tx.row("ordered_blocked", inbox.id)[0]:
             return []
         limit = 1
-    rows = tx.rows("claim_select", inbox.id, tx.boot, limit)
+    rows = _sound(tx, op, inbox, "claim_select", tx.boot, limit)
     if not any(row[15] for row in rows):
         return rows
     if rows[0][15] and op.alone_ok and not company:
         return rows[:1]
     if inbox.ordered:
         return []
-    return tx.rows("claim_company", inbox.id, tx.boot, limit)
+    return _sound(tx, op, inbox, "claim_company", tx.boot, limit)
+
+
+def _sound(tx: Tx, op: Claim, inbox: Inbox, query: str, *args: Any) -> list[Any]:
+    """The rows of a query of this inbox's mail, after any that are damaged have become dead letters."""
+    while True:
+        with suppress(UnicodeDecodeError):  # a text that is none any more is damage like any other
+            rows = tx.rows(query, inbox.id, *args)
+            if all(_fits(inbox, row) for row in rows):
+                return rows
+        _bury_damaged(tx, op, inbox)
+
+
+def _fits(inbox: Inbox, row: Any) -> bool:
+    (
+        seq, id, _, sender, type, body, priority, _, max_attempts, created_at, _,
+        correlation_id, causation_id, reply_to, headers, _, dedup_key, expires_at, wanted, *_,
+    ) = row  # fmt: skip
+    return wanted is None or wanted == message_sum(
+        (seq, id, inbox.id, priority, type, sender, body, created_at, max_attempts,
+         correlation_id, causation_id, reply_to, dedup_key, headers, expires_at)
+    )  # fmt: skip
+
+
+def _bury_damaged(tx: Tx, op: Claim, inbox: Inbox) -> None:
+    """Make dead letters of the damaged mail that this claim would deliver. Raises ``StoreUnavailable``."""
+    mine = op.key.encode() if op.key is not None else b""
+    found = [
+        message
+        for message in damaged(tx.conn, inbox.id)
+        if message.state == State.READY or (message.state == State.LEASED and message.claim_key == mine)
+    ]
+    try:
+        for message in found:
+            tx.run("claim_legible", *message.texts, message.seq)  # a value of another kind forbids any change
+            moves.to_final(
+                tx, message.seq, State(message.state), State.DEAD, message.fence, inbox,
+                verb="damaged", attempt=message.attempts, reason="damaged", error=DAMAGED,
+            )  # fmt: skip
+    except apsw.ConstraintError as error:
+        raise _beyond_burying(inbox, str(error)) from error
+    if not found:
+        raise _beyond_burying(inbox, "its mail and its indexes do not agree")
+
+
+def _beyond_burying(inbox: Inbox, why: str) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"the mail of {inbox.address} is damaged",
+        why,
+        "see what is wrong with: postroom verify --deep; mend it with: postroom repair",
+    )
 
 
 def _take(tx: Tx, op: Claim, seqs: list[int]) -> None:
@@ -80,7 +137,7 @@ def _take(tx: Tx, op: Claim, seqs: list[int]) -> None:
 def _delivery(op: Claim, inbox: Inbox, row: Any, fence: int) -> Delivery:
     (
         seq, id, _, sender, type, body, priority, attempts, max_attempts, created_at, ready_at,
-        correlation_id, causation_id, reply_to, headers, strikes,
+        correlation_id, causation_id, reply_to, headers, strikes, _, _, _,
     ) = row  # fmt: skip
     return Delivery(
         seq, id, fence, inbox.address, sender, type, body, priority, attempts + 1, max_attempts,

@@ -251,7 +251,7 @@ class SqliteEngine:
                 if conn.in_transaction:  # a page that cannot be read ends it
                     conn.execute("COMMIT")
                 self._readers.append(conn)
-        except (apsw.Error, OSError) as error:  # verifying reads the files themselves, too
+        except (apsw.Error, OSError, UnicodeDecodeError) as error:  # verifying reads the files, too
             raise unavailable(error) from error
 
     def _borrow_reader(self) -> Db:
@@ -343,13 +343,8 @@ def unavailable(error: Exception) -> StoreUnavailable:
         apsw.ReadOnlyError: "make the file and its directory writable",
         apsw.NotADBError: "choose another file",
     }
-    if isinstance(error, apsw.CorruptError) or is_rot(error):
+    if isinstance(error, (apsw.CorruptError, UnicodeDecodeError)):
         do = "see what is wrong with: postroom verify --deep; mend it with: postroom repair"
         return StoreUnavailable("the store is damaged", str(error), do)
     do = advice.get(type(error), "look at the disk and the file's permissions")
     return StoreUnavailable("the store does not answer", str(error), do)
-
-
-def is_rot(error: Exception) -> bool:
-    """Whether a page was met that does not have the sum it was written with."""
-    return getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_DATA

@@ -15,7 +15,6 @@ from ..process import is_gone
 from ..records import Verification
 from . import opening, sending, timekeeping
 from .ballast import BALLAST_BYTES, LOOK_US, Ballast, room_at, wal_pages
-from .damage.pages import load_checksums
 from .damage.rot import finish_cut_off, look_before_opening
 from .db import Db
 from .engine import SqliteEngine, unavailable
@@ -40,7 +39,6 @@ class FileStore(SqliteEngine):
         self._identity = (stat.st_dev, stat.st_ino)
         self._wal_identity: tuple[int, int] | None = None
         self._connected = True
-        self._handle: int | None = None
         self._read_marks: list[Path] = []
         self.mended: list[str] = []
         self._ballast = ballast or Ballast(self._place)
@@ -70,7 +68,6 @@ class FileStore(SqliteEngine):
         """The writing connection, with the schema brought up to date."""
         try:
             self._tell_mended(look_before_opening(self._place))
-            load_checksums()
             write = opening.connect(str(self.path))
             try:
                 self._prepare(write, clock)
@@ -100,10 +97,8 @@ class FileStore(SqliteEngine):
                 "its permissions forbid writing",
                 "make it writable",
             )
-        opening.prepare_sums(write)
         opening.make_durable(write)
         self._check_identity()  # having read, SQLite holds a lock now: nobody replaces the file any more
-        opening.check_sums(write)
         opening.migrate(write, clock)
         pages = wal_pages(room_at(self._place.parent), write.pragma("page_size"))
         write.pragma("wal_autocheckpoint", pages)
@@ -218,15 +213,13 @@ class FileStore(SqliteEngine):
         from .damage.deep import notices  # only verifying reads all files
 
         found = super().verify(deep=deep)
-        found.notices = self._look(lambda conn, _: notices(conn, self._place))
+        found.notices = notices(self._place)
         return found
 
     def _file_faults(self, conn: Db) -> list[str]:
         from .damage.deep import file_faults
 
-        if self._handle is None:
-            self._handle = os.open(self._place, os.O_RDONLY)  # until close: see ``_open_files``
-        return file_faults(conn, self._place, self._handle)
+        return file_faults(conn, self._place)
 
     def watch(self) -> CommitWatch | None:
         """A new watch on the store's directory; the caller closes it."""
@@ -255,9 +248,6 @@ class FileStore(SqliteEngine):
         if self._connected:
             super().close()
         if _open_files.get(self._identity) == os.getpid():
-            if self._handle is not None:
-                os.close(self._handle)
-                self._handle = None
             _open_files.pop(self._identity, None)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import Conflict, LostLease, PostroomError
 from ..records import Changed, Put, Write
+from .rowsums import record_row
 from .sessions import still_holds
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Writes:
     def apply(self) -> int:
         """Write what was staged; the number of records written."""
         puts = [
-            (*key, self._versions[key], write.value)
+            record_row(*key, self._versions[key], write.value)
             for key, write in self._last.items()
             if write.value is not None
         ]

@@ -10,7 +10,6 @@ import apsw
 from ..clock import Clock
 from ..errors import StoreUnavailable
 from . import db
-from .damage.pages import RESERVED
 from .db import Db
 from .queries import QUERIES
 
@@ -20,6 +19,15 @@ NETWORK_FS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "fuse.sshfs", "afs", "ceph"}
 )
 MIGRATIONS = Path(__file__).parent / "migrations"
+SCHEMA = (
+    "SELECT CAST(type AS BLOB), CAST(name AS BLOB), CAST(tbl_name AS BLOB), CAST(sql AS BLOB)"
+    " FROM sqlite_schema"
+)
+SCHEMA_NUMBERED = SCHEMA.replace(" FROM", ", rowid FROM")
+"""What a row of the schema says, but for where in the file: as bytes, since damaged text may be none."""
+UNLIKELY = 256
+"""A schema version that no postroom has."""
+Tables = dict[str, set[str]]
 
 
 def check_sqlite(version: str) -> None:
@@ -91,22 +99,6 @@ def _set_up(conn: Db, read_only: bool) -> None:
     conn.set_busy_timeout(0)
 
 
-def prepare_sums(conn: Db) -> None:
-    """Have a new file keep a sum on each page, where apsw came with SQLite's checksum VFS."""
-    if conn.pragma("page_count") == 0 and conn.pragma("checksum_verification") is not None:
-        conn.reserve_bytes("main", RESERVED)
-
-
-def check_sums(conn: Db) -> None:
-    """Refuse to write into a file with sums on its pages that nothing would keep right."""
-    if conn.reserve_bytes("main") == RESERVED and not conn.pragma("checksum_verification"):
-        raise StoreUnavailable(
-            "the store keeps sums of its pages",
-            "this apsw came without SQLite's checksum VFS",
-            "install apsw from a wheel",
-        )
-
-
 def make_durable(conn: Db) -> None:
     """Write-ahead log, synced at each commit; anything less is refused."""
     mode = conn.pragma("journal_mode", "wal")
@@ -132,15 +124,16 @@ SCHEMA_VERSION = max(version for version, _, _ in migrations())
 
 
 def migrate(conn: Db, clock: Clock) -> None:
-    """Bring the schema up to date, each migration in a transaction of its own."""
-    while True:
-        version = conn.pragma("user_version")
-        _check_version(conn, version)
-        if version == SCHEMA_VERSION:
-            return
+    """Bring the schema up to date, each migration in a transaction of its own.
+
+    What a file says of itself may be damaged: migrations only run over the schema they were made for.
+    """
+    while not _is_current(conn):
         conn.execute("BEGIN IMMEDIATE")
         try:
-            if conn.pragma("user_version") == version:
+            if not _is_current(conn):
+                version = conn.pragma("user_version")
+                _check_schema(conn, version)
                 _apply(conn, version + 1, clock)
             conn.execute("COMMIT")
         except BaseException:
@@ -148,20 +141,79 @@ def migrate(conn: Db, clock: Clock) -> None:
             raise
 
 
-def _check_version(conn: Db, version: int) -> None:
-    if version > SCHEMA_VERSION:
-        raise StoreUnavailable(
-            f"the store has schema version {version}",
-            f"this postroom knows versions up to {SCHEMA_VERSION}",
-            "update postroom",
-        )
-    foreign = conn.pragma("application_id") != APPLICATION_ID
-    if foreign and conn.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
+def _is_current(conn: Db) -> bool:
+    found = (conn.pragma("application_id"), conn.pragma("user_version"))
+    return found == (APPLICATION_ID, SCHEMA_VERSION)
+
+
+def _check_schema(conn: Db, version: int) -> None:
+    """Refuse another program's file, one of a newer postroom, and one that is not what it says."""
+    there, foreign = _tables(conn), conn.pragma("application_id") != APPLICATION_ID
+    fitting = fitting_version(there)
+    if foreign and there and not fitting:
         raise StoreUnavailable(
             "the file is not a postroom store",
             "it is another program's database",
             "choose another file",
         )
+    if version > SCHEMA_VERSION and (fitting is None or version < UNLIKELY):
+        raise StoreUnavailable(
+            f"the store has schema version {version}",
+            f"this postroom knows versions up to {SCHEMA_VERSION}",
+            "update postroom; if that does not help: postroom repair",
+        )
+    if fitting is not None and ((foreign and there) or version != fitting):
+        what = (
+            "application id" if version == fitting else f"schema version {version}, it has that of {fitting}"
+        )
+        raise StoreUnavailable("the store is damaged", f"its header is wrong: {what}", "run: postroom repair")
+    if fitting is None:
+        raise StoreUnavailable(
+            "the store is damaged",
+            f"its tables are not those of schema version {version}",
+            "run: postroom repair",
+        )
+
+
+def fitting_version(there: Tables) -> int | None:
+    """The schema version whose tables and columns a file has; None if there is no such version."""
+    scratch = db.connect(":memory:")
+    try:
+        for version in range(SCHEMA_VERSION + 1):
+            for number, _, sql in migrations():
+                if number == version:
+                    scratch.execute(sql)
+            if _tables(scratch) == there:
+                return version
+    finally:
+        scratch.close()
+    return None
+
+
+def schema_rows(version: int) -> set[tuple[bytes | None, ...]]:
+    """What the schema table of a store of some version holds."""
+    scratch = db.connect(":memory:")
+    try:
+        for number, _, sql in migrations():
+            if number <= version:
+                scratch.execute(sql)
+        rows = scratch.execute(SCHEMA).fetchall()
+        return set(rows)
+    finally:
+        scratch.close()
+
+
+def schema_of(conn: Db) -> int | None:
+    """The schema version of a file by its tables, whatever its header says; None if it has another's."""
+    return fitting_version(_tables(conn))
+
+
+def _tables(conn: Db) -> Tables:
+    """Every table with its columns; SQLite's own come and go."""
+    names = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+    columns = "SELECT name FROM pragma_table_info(?)"
+    tables = [name for (name,) in conn.execute(names).fetchall()]
+    return {name: {column for (column,) in conn.execute(columns, (name,)).fetchall()} for name in tables}
 
 
 def _apply(conn: Db, version: int, clock: Clock) -> None:

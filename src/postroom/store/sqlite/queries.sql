@@ -95,8 +95,8 @@ DELETE FROM tally;
 -- name: message_insert
 INSERT INTO message (seq, id, inbox, state, rank, priority, type, sender, body, created_at, ready_at,
     attempts, max_attempts, fence, session, claimed_at, final_at, absolute, correlation_id, causation_id,
-    reply_to, dedup_key, headers, due_at, expires_at, expires_boot, reason)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    reply_to, dedup_key, headers, due_at, expires_at, expires_boot, reason, sum)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING;
 
 -- name: message_missing
@@ -125,27 +125,32 @@ SELECT seq, fence, attempts FROM message WHERE state = 0 AND state < 4 AND inbox
 
 -- name: claim_select
 SELECT seq, id, fence, sender, type, body, priority, attempts, max_attempts, created_at, ready_at,
-       correlation_id, causation_id, reply_to, headers, strikes
+       correlation_id, causation_id, reply_to, headers, strikes, dedup_key, expires_at, sum
 FROM message
 WHERE state = 0 AND state < 4 AND inbox = ? AND (expires_boot IS NULL OR expires_boot > ?)
 ORDER BY rank, seq LIMIT ?;
 
 -- name: claim_company
 SELECT seq, id, fence, sender, type, body, priority, attempts, max_attempts, created_at, ready_at,
-       correlation_id, causation_id, reply_to, headers, strikes
+       correlation_id, causation_id, reply_to, headers, strikes, dedup_key, expires_at, sum
 FROM message
 WHERE state = 0 AND state < 4 AND inbox = ? AND (expires_boot IS NULL OR expires_boot > ?) AND strikes = 0
 ORDER BY rank, seq LIMIT ?;
 
 -- name: claim_repeat
 SELECT seq, id, fence, sender, type, body, priority, attempts - 1, max_attempts, created_at, ready_at,
-       correlation_id, causation_id, reply_to, headers, strikes, rank
+       correlation_id, causation_id, reply_to, headers, strikes, dedup_key, expires_at, sum, rank
 FROM message WHERE state = 1 AND state < 4 AND inbox = ? AND claim_key = ? AND rank > ? ORDER BY seq;
 
 -- name: claim_take
 UPDATE message SET state = 1, rank = ?, attempts = attempts + 1, fence = fence + 1, session = ?,
        claimed_at = ?, verdict = NULL, claim_key = ?
 WHERE seq = ? AND state = 0;
+
+-- name: claim_legible
+UPDATE message SET type = coalesce(?, ''), sender = coalesce(?, ''), correlation_id = ?, causation_id = ?, reply_to = ?, dedup_key = ?,
+       body = coalesce(CAST(body AS BLOB), x''), headers = CAST(headers AS BLOB)
+WHERE seq = ?;
 
 -- name: ordered_blocked
 SELECT EXISTS (SELECT 1 FROM message WHERE state = 1 AND state < 4 AND inbox = ?1)
@@ -305,8 +310,9 @@ SELECT version FROM record WHERE owner = ? AND kind = ? AND key = ?;
 SELECT value FROM record WHERE owner = ? AND kind = ? AND key = ?;
 
 -- name: record_put
-INSERT INTO record (owner, kind, key, version, value) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (owner, kind, key) DO UPDATE SET version = excluded.version, value = excluded.value;
+INSERT INTO record (owner, kind, key, version, value, sum) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (owner, kind, key) DO UPDATE SET version = excluded.version, value = excluded.value,
+    sum = excluded.sum;
 
 -- name: record_delete
 DELETE FROM record WHERE owner = ? AND kind = ? AND key = ?;
@@ -475,6 +481,27 @@ SELECT inbox, state, count FROM dropped;
 
 -- name: verify_orphans
 SELECT count(*) FROM message WHERE inbox NOT IN (SELECT id FROM inbox);
+
+-- name: verify_unheld
+SELECT count(*) FROM message WHERE state = 1 AND state < 4 AND rank = 4611686018427387904
+AND session NOT IN (SELECT id FROM session);
+
+-- name: sums_known
+SELECT EXISTS (SELECT 1 FROM pragma_table_info('message') WHERE name = 'sum');
+
+-- name: message_sums
+SELECT seq, CAST(id AS BLOB), inbox, state, fence, attempts, CAST(claim_key AS BLOB),
+       typeof(id) = 'blob' AND typeof(body) = 'blob' AND typeof(headers) IN ('blob', 'null')
+       AND typeof(type) = 'text' AND typeof(sender) = 'text' AND typeof(correlation_id) IN ('text', 'null')
+       AND typeof(causation_id) IN ('text', 'null') AND typeof(reply_to) IN ('text', 'null')
+       AND typeof(dedup_key) IN ('text', 'null'),
+       sum, priority, created_at, max_attempts, expires_at, CAST(body AS BLOB), CAST(headers AS BLOB),
+       CAST(type AS BLOB), CAST(sender AS BLOB), CAST(correlation_id AS BLOB), CAST(causation_id AS BLOB),
+       CAST(reply_to AS BLOB), CAST(dedup_key AS BLOB)
+FROM message WHERE ?1 IS NULL OR (inbox = ?1 AND state < 4);
+
+-- name: record_sums
+SELECT CAST(owner AS BLOB), CAST(kind AS BLOB), CAST(key AS BLOB), version, CAST(value AS BLOB), sum FROM record;
 
 -- name: verify_damaged
 SELECT i.id, CAST(json_extract(CAST(r.value AS TEXT), '$.lost') AS INTEGER)

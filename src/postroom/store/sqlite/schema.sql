@@ -102,6 +102,7 @@ CREATE TABLE message (
     claim_key      TEXT,
     reason         TEXT,
     error          TEXT,
+    sum            INTEGER,                           -- of what never changes; NULL in old rows
     CONSTRAINT leased_has_holder CHECK (state <> 1 OR (session IS NOT NULL AND claimed_at IS NOT NULL)),
     CONSTRAINT final_has_time CHECK ((state >= 4) = (final_at IS NOT NULL)),
     CONSTRAINT dead_has_reason CHECK (state <> 5 OR reason IS NOT NULL),
@@ -162,5 +163,6 @@ CREATE TABLE record (
     key     TEXT NOT NULL,
     version INTEGER NOT NULL CHECK (version > 0),
     value   BLOB NOT NULL,
+    sum     INTEGER,                                  -- of the whole record; NULL in old rows
     PRIMARY KEY (owner, kind, key)
 ) STRICT, WITHOUT ROWID;

@@ -9,16 +9,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ..errors import (
-    Conflict,
-    InboxFull,
-    PostroomError,
-    StoreFull,
-)
+from ..errors import Conflict, InboxFull, PostroomError, StoreFull
 from ..identity import content_digest, derived_id, id_text
 from ..records import Accepted, Delivery, NewMessage, Send, Unrouted
 from ..states import State
-from . import moves
+from . import moves, rowsums
 from .inboxes import OPEN, UNREGISTERED, Inbox
 from .routing import Row, route
 from .timekeeping import AT_ONCE, expire
@@ -297,11 +292,16 @@ def _columns(tx: Tx, row: Row) -> tuple[Any, ...]:
         )  # fmt: skip
     else:
         rank = due_at - tx.wall_offset if due_at is not None and absolute & 1 else tx.boot + m.delay_us
+    content = (
+        seq, m.id, row.inbox.id, m.priority, m.type, m.sender, m.body, tx.wall, m.max_attempts,
+        m.correlation_id, m.causation_id, m.reply_to, m.dedup_key, m.headers, expires_at,
+    )  # fmt: skip
     return (
         seq, m.id, row.inbox.id, int(state), rank, m.priority, m.type, m.sender, m.body, tx.wall, tx.wall,
         int(leased), m.max_attempts, fence, row.session, tx.wall if leased else None,
         tx.wall if state is State.BOUNCED else None, absolute, m.correlation_id, m.causation_id,
         m.reply_to, m.dedup_key, m.headers, due_at, expires_at, expires_boot, row.reason,
+        rowsums.message_sum(content),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from ..records import Ticked
 from ..states import State
 from . import moves, sessions
 from .leases import Gone, settle_down, take_back
+from .rowsums import record_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,7 +67,7 @@ def heed_clock(tx: Tx) -> None:
     if abs(offset - tx.wall_offset) > CLOCK_STEP_US:
         lowest = min(offset, tx.wall_offset, least_wall(tx) - tx.boot)
         step = json.dumps({"at": tx.boot, "lowest": lowest})
-        tx.run("record_put", *STEP, 1, step.encode())
+        tx.run("record_put", *record_row(*STEP, 1, step.encode()))
         tx.run("store_set_offset", offset)
         tx.run("absolute_reckon", offset)
         tx.wall_offset = offset

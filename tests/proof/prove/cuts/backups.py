@@ -8,8 +8,8 @@ from random import Random
 
 from prove.cuts.images import Disk, Keep
 from prove.cuts.judging import Judge
-from prove.cuts.protocol import Moment, Script
-from prove.cuts.recording import Reached
+from prove.cuts.protocol import BACKUP, Moment, Recording, Script
+from prove.cuts.recording import Linked, Reached, Renamed, Unlinked
 from prove.outcome import Outcome, Tell
 
 MEMORY = "/dev/shm"
@@ -34,6 +34,7 @@ def _cut_script(outcome: Outcome, seed: int, wanted: int) -> int:
         place = Path(folder, "script")
         place.mkdir()
         recording = Script(place, seed).play(STEPS)
+        _check_there(outcome, recording, rng)
         judge = Judge(recording, Path(folder, "image"))
         for event in recording.events:
             disk.play(event)
@@ -49,3 +50,16 @@ def _cut_script(outcome: Outcome, seed: int, wanted: int) -> int:
                 done += 1
             saved = moment.saved
     return done
+
+
+def _check_there(outcome: Outcome, recording: Recording, rng: Random) -> None:
+    """Whenever names change and the power goes, a backup that nobody has thrown away is still there."""
+    disk, moment = Disk(), Moment()
+    for n, event in enumerate(recording.events):
+        disk.play(event)
+        if isinstance(event, Reached):
+            moment = event.moment
+        elif isinstance(event, Linked | Unlinked | Renamed) and moment.saved is not None:
+            for keep in Keep:
+                if BACKUP not in disk.image(keep, rng):
+                    outcome.wrong(f"seed {recording.seed}, event {n}, kept {keep.value}: no backup is there")

@@ -97,10 +97,12 @@ class Failer:
     @contextmanager
     def beside_sqlite(self) -> Generator[None]:
         """Fail also what is asked with plain calls of the operating system."""
-        with calls(BESIDE, self._failing):
+        with calls(BESIDE, self.failing):
             yield
 
-    def _failing(self, name: str, real: Call) -> Call:
+    def failing(self, name: str, real: Call) -> Call:
+        """Put before a call of the operating system, see ``inside.calls``."""
+
         def call(first: Any, *args: Any, **named: Any) -> Any:
             path = Path(f"/proc/self/fd/{first}").readlink() if isinstance(first, int) else first
             self.about_to("os", str(path))

@@ -1,11 +1,12 @@
 """The storage under SQLite, with somebody who watches it: a VFS that passes everything on.
 
-SQLite takes the VFS that is the default when a connection opens, and what wraps that VFS keeps the one
-it first saw. So there is one medium for the life of the process, and only its watcher changes.
+SQLite takes the VFS that is the default when a connection opens, and open files keep theirs. So there is
+one medium for the life of the process, and only its watcher changes.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
@@ -14,8 +15,6 @@ from typing import Protocol
 import apsw
 
 BELOW = "unix"
-CHECKSUMS = "cksmvfs"
-"""What a store puts over the default VFS when it is first opened."""
 
 
 class Watcher(Protocol):
@@ -93,7 +92,7 @@ class Medium(apsw.VFS):
         if self._watcher is None or name is None or not path:
             return apsw.VFSFile(BELOW, name, flags)
         self._watcher.about_to("open", path)
-        there = self.xAccess(path, apsw.SQLITE_ACCESS_EXISTS)
+        there = os.path.lexists(path)  # xAccess takes an empty file for none
         file = _WatchedFile(self._watcher, path, name, flags)
         self._watcher.opened(path, flags[0], not there)
         return file
@@ -109,6 +108,5 @@ class Medium(apsw.VFS):
 
 @cache
 def the_medium() -> Medium:
-    """The one medium of this process; made before the first store is opened in it."""
-    assert CHECKSUMS not in apsw.vfs_names(), "a store was opened before: the medium would see nothing"
+    """The one medium of this process; what is opened before it is made is not seen."""
     return Medium()

@@ -238,9 +238,9 @@ class Script:
         self._open()
 
     def _save(self) -> None:
-        (self._folder / BACKUP).unlink(missing_ok=True)
         self._now.saved = None
-        self._word()
+        self._word()  # before the old one goes: from then on nobody may count on it
+        (self._folder / BACKUP).unlink(missing_ok=True)
         self._file.backup(str(self._folder / BACKUP))
         self._now.saved = (self._now.history, self._now.told)
         self._word()

@@ -14,7 +14,8 @@ from msgspec import Struct
 from prove.cuts.inside import calls
 
 DIRECTORY_SYNCED_WITH = apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_SUPER_JOURNAL
-"""Files whose first sync also syncs their directory (``UNIXFILE_DIRSYNC`` in SQLite's os_unix.c)."""
+"""Files whose first sync also syncs their directory, once they are opened so that they may be made
+(``UNIXFILE_DIRSYNC`` in SQLite's os_unix.c)."""
 LOST_WITH_POWER = "-shm"
 
 
@@ -99,10 +100,11 @@ class Recorder:
 
     def opened(self, path: str, flags: int, created: bool) -> None:
         name = self._name(path)
-        if name is None or not created:
+        if name is None:
             return
-        self.events.append(Linked(name))
-        if flags & DIRECTORY_SYNCED_WITH:
+        if created:
+            self.events.append(Linked(name))
+        if flags & apsw.SQLITE_OPEN_CREATE and flags & DIRECTORY_SYNCED_WITH:
             self._new.add(name)
 
     def wrote(self, path: str, offset: int, data: bytes) -> None:

@@ -9,10 +9,7 @@ from pathlib import Path
 
 from .. import db
 from ..db import Db
-from .deep import Checker
-from .pages import RESERVED, mendings
 from .rot import Damage
-from .sums import MASK, START, add_up
 from .wal import FRAME, Edit, Frame
 
 Alternative = dict[int, bytes]
@@ -23,25 +20,20 @@ class Image:
     """The file at ``path``: what a damaged store would be if it were closed well.
 
     ``doubts`` lists for each damaged page how it may have been; ``lost`` are pages that no single
-    byte explains. They are left as they are, so that reading them fails.
+    byte explains. They are empty, which SQLite takes for no page of a table or an index.
     """
 
     def __init__(self, path: Path, damage: Damage) -> None:
         self.path = path
-        self.size = damage.first.size
-        self.protected = damage.first.protected
+        self.size = damage.size
         self.mended: list[str] = []
         self.doubts: list[tuple[str, list[Alternative]]] = []
         self.lost: set[int] = set()
         path.unlink(missing_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600))
         path.write_bytes(damage.path.read_bytes())
-        if damage.first.mended is not None:
-            self.put(1, damage.first.mended)
-            self.mended.append(damage.first.fault)
         self._take_log(damage)
-        if self.protected:
-            self._mend_pages()
+        self.length = path.stat().st_size
 
     def page(self, number: int) -> bytes:
         with self.path.open("rb") as file:
@@ -56,6 +48,7 @@ class Image:
     def set(self, choice: Alternative) -> None:
         for number, page in choice.items():
             self.put(number, page)
+        os.truncate(self.path, self.length)  # a page number that is wrong lies far behind the end
 
     @contextmanager
     def reading(self) -> Generator[Db]:
@@ -65,13 +58,6 @@ class Image:
             yield conn
         finally:
             conn.close()
-
-    def _summed(self, page: bytes) -> bytes:
-        """A page from the log, where sums are not kept, with its sum."""
-        if not self.protected:
-            return page
-        s0, s1 = add_up(START, page[:-RESERVED])
-        return page[:-RESERVED] + s0.to_bytes(4, "little") + s1.to_bytes(4, "little")
 
     def _take_log(self, damage: Damage) -> None:
         """Put the newest committed frame of each page over the file."""
@@ -87,11 +73,9 @@ class Image:
         newest = {frame.page: n for n, (frame, _) in enumerate(frames[: last + 1])}
         for number, n in newest.items():
             frame, fits = frames[n]
-            page = self._from_log(log, frame)
             if not fits:
                 self.lost.add(number)
-                page = _unfit(page)
-            self.put(number, page)
+            self.put(number, self._from_log(log, frame) if fits else bytes(self.size))
         for n, edits in found.doubts.items():
             if n <= last:
                 what = f"frame {n + 1} of the log had one wrong byte"
@@ -102,7 +86,7 @@ class Image:
             self.mended.append(found.lost)
 
     def _from_log(self, log: bytearray, frame: Frame) -> bytes:
-        return self._summed(bytes(log[frame.offset : frame.offset + self.size]))
+        return bytes(log[frame.offset : frame.offset + self.size])
 
     def _alternative(
         self, damage: Damage, log: bytearray, newest: dict[int, int], n: int, edit: Edit
@@ -136,28 +120,4 @@ class Image:
         """Give up pages of which no choice makes a store."""
         for number in {number for choice in choices for number in choice}:
             self.lost.add(number)
-            self.put(number, _unfit(self.page(number)))
-
-    def _mend_pages(self) -> None:
-        fit = Checker()
-        settled = self.lost | {
-            number for _, choices in self.doubts for choice in choices for number in choice
-        }
-        with self.path.open("rb") as file:
-            pages = iter(lambda: file.read(self.size), b"")
-            bad = [(n, page) for n, page in enumerate(pages, 1) if n not in settled and not fit(page)]
-        for number, page in bad:
-            choices = [{number: page[:at] + bytes((byte,)) + page[at + 1 :]} for at, byte in mendings(page)]
-            if len(choices) == 1:
-                self.set(choices[0])
-                self.mended.append(f"page {number} of the file had one wrong byte")
-            elif choices:
-                self.doubts.append((f"page {number} of the file had one wrong byte", choices))
-            else:
-                self.lost.add(number)
-
-
-def _unfit(page: bytes) -> bytes:
-    """A page that nobody will take for sound."""
-    s0, s1 = add_up(START, page[:-RESERVED])
-    return page[:-RESERVED] + (s0 ^ MASK).to_bytes(4, "little") + s1.to_bytes(4, "little")
+            self.put(number, bytes(self.size))

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from ...clock import Instant
+from ...identity import id_text
 from .. import verifying
 from ..db import Db
 
@@ -52,6 +53,19 @@ def contents(conn: Db) -> Contents:
         statement = f"SELECT {', '.join(key)}, * FROM {table}"  # noqa: S608  names of our own tables
         found[table] = set(conn.execute(statement).fetchall())
     return found
+
+
+def in_words(table: str, rows: set[tuple[Any, ...]], versions: list[Contents]) -> list[str]:
+    """What may be wrong where these rows of a table differ between versions of a store.
+
+    An event belongs to a message; its history is named then, since the message itself is as it was.
+    """
+    if table != "event":
+        return [f"a row of table {table} may be wrong"] if rows else []
+    ids = {row[0]: id_text(row[2]) for contents in versions for row in contents["message"]}
+    found = {ids.get(message) for _, message, *_ in rows}
+    told = [f"the history of message {id} may be wrong" for id in sorted(filter(None, found))]
+    return [*told, *(["an event of no message may be wrong"] if None in found else [])]
 
 
 def _odd_messages(conn: Db) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import StoreUnavailable
-from . import pages
+from .pages import HEAD, header_faults, page_size
 
 if TYPE_CHECKING:
     from .wal import Scan
@@ -75,16 +75,16 @@ class Damage:
         self.wal_path = path.with_name(f"{path.name}-wal")
         self.wal = self.wal_path.read_bytes() if self.wal_path.exists() else b""
         with path.open("rb") as file:
-            head = file.read(pages.PAGE_SIZE)
-        self.first = pages.look_at_first(head)
+            head, length = file.read(HEAD), os.fstat(file.fileno()).st_size
+        self.size = page_size(head, length)
         self.log = self._scan() if self.wal else None
-        self.refusal = self._refusal(len(head))
+        self.refusal = self._refusal(header_faults(head, length))
 
     def _scan(self) -> Scan:
         from .doubts import settle_doubts  # most openings find no log and do not pay for reading one
         from .wal import scan
 
-        found = scan(self.wal, self.first.size)
+        found = scan(self.wal, self.size)
         settle_doubts(self.wal, found, self.page)
         if found.lost and not found.frames and self._all_in_file(found):
             found.lost = ""  # a new header was being written over a log that was already copied back
@@ -93,23 +93,18 @@ class Damage:
     def page(self, number: int) -> bytes:
         """A page as it is in the file itself; empty if the file ends before it."""
         with self.path.open("rb") as file:
-            file.seek((number - 1) * self.first.size)
-            found = file.read(self.first.size)
-        return found if len(found) == self.first.size else b""
+            file.seek((number - 1) * self.size)
+            found = file.read(self.size)
+        return found if len(found) == self.size else b""
 
     def _all_in_file(self, found: Scan) -> bool:
         frames = {frame.page: frame for frame, _ in found.loose}
         return all(
-            self._same(self.page(frame.page), self.wal[frame.offset : frame.offset + found.page_size])
+            self.page(frame.page) == self.wal[frame.offset : frame.offset + found.page_size]
             for frame in frames.values()
         )
 
-    def _same(self, one: bytes, other: bytes) -> bool:
-        """Whether two pages hold the same; their sums are only right in the file, not in the log."""
-        used = self.first.size - (pages.RESERVED if self.first.protected else 0)
-        return one[:used] == other[:used]
-
-    def _refusal(self, size: int) -> str:
+    def _refusal(self, header: list[str]) -> str:
         if self.log is not None and self.log.lost:
             return self.log.lost
         if self.log is not None and self.log.doubts:
@@ -117,7 +112,7 @@ class Damage:
             return f"one byte of frame {n + 1} of its log is wrong, and more than one may be the one"
         journal = self.path.with_name(f"{self.path.name}-journal")
         replaced = journal.exists() or (self.log is not None and 1 in self.log.pages())
-        return "" if not size or replaced else self.first.fault
+        return "" if replaced else "; ".join(header)
 
 
 def _open_here(path: Path) -> bool:
