@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+from prove.outcome import Outcome, Tell
+
 from postroom.simulation.options import expand
 from postroom.simulation.running import run as run_seed
 from postroom.simulation.scenario import load
 from postroom.simulation.tally import EXPECTED
-from prove.outcome import Outcome, Tell
 
 SCENARIO = "faults"
 MESSAGES, FAULTS = 300, 3

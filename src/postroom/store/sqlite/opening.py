@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 import apsw
@@ -111,6 +112,7 @@ def make_durable(conn: Db) -> None:
         )
 
 
+@cache  # read once, while the program's own files can surely be read
 def migrations() -> list[tuple[int, str, str]]:
     """Every migration as (version, name, SQL), in order."""
     found: list[tuple[int, str, str]] = []

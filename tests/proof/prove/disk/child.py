@@ -10,6 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from postroom.store.sqlite.damage import deep, doubts, wal
+
 from . import acting, full, limits, losing
 from .told import Order, Told
 
@@ -19,6 +21,10 @@ KINDS: dict[str, Callable[[Path, int], Told]] = {
     "limits": limits.run,
     "losing": losing.run,
 }
+
+
+LOADED_LATER = (deep, doubts, wal)
+"""What the store loads only when it is needed: an ordinary user may not be allowed to read it then."""
 
 
 def main() -> None:

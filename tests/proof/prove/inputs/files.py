@@ -17,7 +17,7 @@ from .judging import demand
 
 SETTINGS = b"""\
 # settings
-store = "sqlite:///work/post.db"
+store = "sqlite:///jobs/post.db"
 lease = 30.5
 listen = "127.0.0.1:9465"
 inboxes = ["worker/a", "worker/b"]

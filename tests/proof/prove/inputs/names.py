@@ -108,7 +108,7 @@ class Places:
     """Store URLs and what a listener is told: never an address that others reach."""
 
     def attempt(self, rng: Random) -> None:
-        url = material.word(rng, "sqlite:///work/post.db")
+        url = material.word(rng, "sqlite:///jobs/post.db")
         try:
             path = store_path(url)
         except BadInput:  # it repeats the URL as it is: the console makes a plain line of it
