@@ -28,7 +28,7 @@ class _Launched:
     """A running dbos with one queue, one workflow that counts its runs, and one job done already."""
 
     def __init__(self, path: Path, body: str) -> None:
-        self.library: Any = import_module("dbos")
+        self.module: Any = import_module("dbos")
         self.url = f"sqlite:///{path}"
         self.db = sqlite3.connect(path)
         self.db.execute("PRAGMA journal_mode = WAL")
@@ -39,7 +39,7 @@ class _Launched:
             with lock:
                 self.runs += 1
 
-        self.dbos: Any = self.library.DBOS
+        self.dbos: Any = self.module.DBOS
         self.dbos(config={"name": "bench", "system_database_url": self.url, "log_level": "ERROR"})
         self.job: Callable[[str], None] = self.dbos.workflow(name="job")(job)
         self.dbos.launch()
@@ -97,7 +97,7 @@ def batched(params: Params) -> Ran:
     sqlalchemy: Any = import_module("sqlalchemy")
     options = {"queue_name": QUEUE, "workflow_name": "job"}
     with _launched(params) as launched:
-        client = launched.library.DBOSClient(system_database_url=launched.url)
+        client = launched.module.DBOSClient(system_database_url=launched.url)
         engine = sqlalchemy.create_engine(launched.url, connect_args={"timeout": 30})
         first, began = launched.runs, time.perf_counter()
         while time.perf_counter() - began < params.seconds:
