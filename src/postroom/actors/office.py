@@ -7,7 +7,7 @@ from typing import Any
 
 import trio
 
-from ..mailbox.envelope import compose
+from ..mailbox.envelope import compose, like
 from ..mailbox.ids import IdMaker, id_text, parse_id
 from ..mailbox.outputs import BOUNCE
 from ..store.commit import GroupCommit
@@ -61,7 +61,7 @@ class Office:
         self, to: str, messages: Sequence[object], **envelope: Any
     ) -> list[Accepted | PostroomError]:
         """Send many messages to one recipient in few transactions; each is answered by itself."""
-        sends = [self._compose(to, message, None, dict(envelope)) for message in messages]
+        sends = self._compose_all(to, messages, envelope)
         answers = await self.commit.submit_many(sends)
         return [a for a in answers if isinstance(a, (Accepted, PostroomError))]
 
@@ -120,6 +120,27 @@ class Office:
             **envelope,
         )
         return Send(made, Unrouted.HOLD if hold else Unrouted.REFUSE)
+
+    def _compose_all(self, to: str, messages: Sequence[object], envelope: dict[str, Any]) -> list[Send]:
+        """Sends under one envelope, which is checked with the first of them."""
+        if not messages:
+            return []
+        first = self._compose(to, messages[0], None, dict(envelope))
+        given = envelope.get("type")
+        new, encode = self.ids.new, self.wire.encode
+        same_id = first.message.id if envelope.get("id") is not None else None
+        return [first] + [
+            Send(
+                like(
+                    first.message,
+                    same_id or new(),
+                    given or type_name(type(message)),
+                    encode(message),
+                ),
+                first.unrouted,
+            )
+            for message in messages[1:]
+        ]
 
     async def _send(self, send: Send) -> Accepted:
         cell = self._runtime.offer_to(send)

@@ -80,6 +80,31 @@ def compose(
     )
 
 
+def like(message: NewMessage, id: bytes, type: str, body: bytes) -> NewMessage:
+    """Another message to the same recipient under the same envelope, which has been checked.
+
+    ``body`` is canonical JSON, as ``codec`` makes it. Raises ``BadInput`` for a type that is none.
+    """
+    return NewMessage(
+        id,
+        message.recipient,
+        message.sender,
+        check_text("type", type, TYPE_LENGTH) if type != message.type else type,
+        body,
+        message.priority,
+        message.correlation_id,
+        message.causation_id,
+        message.reply_to,
+        message.dedup_key,
+        message.headers,
+        message.max_attempts,
+        message.delay_us,
+        message.ttl_us,
+        message.due_at,
+        message.expires_at,
+    )
+
+
 def _code(priority: str) -> int:
     code = _CODES.get(priority)
     if code is None:

@@ -65,6 +65,38 @@ class _Entry:
             trio.lowlevel.reschedule(self.task, Value(answer))
 
 
+class _Crowd:
+    """A task that waits for the answers to several operations."""
+
+    __slots__ = ("answers", "cancelled", "missing", "task")
+
+    def __init__(self, task: trio.lowlevel.Task, size: int) -> None:
+        self.task = task
+        self.answers: list[Answer | None] = [None] * size
+        self.missing = size
+        self.cancelled = False
+
+
+class _Member:
+    """One of the operations of a crowd."""
+
+    __slots__ = ("crowd", "n", "operation", "started")
+
+    def __init__(self, operation: Operation, crowd: _Crowd, n: int) -> None:
+        self.operation = operation
+        self.crowd = crowd
+        self.n = n
+        self.started = False
+
+    def answer(self, answer: Answer) -> None:
+        """Keep the answer; the last one wakes the task."""
+        crowd = self.crowd
+        crowd.answers[self.n] = answer
+        crowd.missing -= 1
+        if not crowd.missing and not crowd.cancelled:
+            trio.lowlevel.reschedule(crowd.task)
+
+
 class GroupCommit:
     """The committing side of one store, for one trio program."""
 
@@ -78,7 +110,7 @@ class GroupCommit:
         self.store = store
         self._observer = observer
         self._rng = rng or Random(0)
-        self._waiting: deque[_Entry] = deque()
+        self._waiting: deque[_Entry | _Member] = deque()
         self._patient: list[_Entry] = []
         self._sleeper: trio.lowlevel.Task | None = None
         self._commit_seconds = 0.0
@@ -155,37 +187,22 @@ class GroupCommit:
     async def _wait(self, operations: Sequence[Operation]) -> list[Answer]:
         if self._closed is not None:
             raise self._closed
-        task = trio.lowlevel.current_task()
-        answers: list[Answer | None] = [None] * len(operations)
-        missing = len(operations)
-        cancelled = False
-
-        def answer_to(n: int) -> Callable[[Answer], None]:
-            def done(answer: Answer) -> None:
-                nonlocal missing
-                answers[n] = answer
-                missing -= 1
-                if not missing and not cancelled:
-                    trio.lowlevel.reschedule(task)
-
-            return done
-
-        entries = [_Entry(operation, answer_to(n)) for n, operation in enumerate(operations)]
+        crowd = _Crowd(trio.lowlevel.current_task(), len(operations))
+        entries = [_Member(operation, crowd, n) for n, operation in enumerate(operations)]
         self._waiting.extend(entries)
         self._wake()
 
         def abort(_: object) -> trio.lowlevel.Abort:
-            nonlocal cancelled
             if any(entry.started and type(entry.operation) is Settle for entry in entries):
                 return trio.lowlevel.Abort.FAILED
             for entry in entries:
                 if not entry.started:
                     self._waiting.remove(entry)
-            cancelled = True
+            crowd.cancelled = True
             return trio.lowlevel.Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(abort)
-        return [answer for answer in answers if answer is not None]
+        return [answer for answer in crowd.answers if answer is not None]
 
     def _wake(self) -> None:
         if self._sleeper is not None:
@@ -233,16 +250,17 @@ class GroupCommit:
         self._sleeper = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(abort)
 
-    def _take(self) -> list[_Entry]:
+    def _take(self) -> list[_Entry | _Member]:
         waiting = self._waiting
-        batch = self._patient + [waiting.popleft() for _ in range(min(len(waiting), MAX_BATCH))]
+        batch: list[_Entry | _Member] = [*self._patient]
+        batch += [waiting.popleft() for _ in range(min(len(waiting), MAX_BATCH))]
         self._patient = []
         for entry in batch:
             entry.started = True
         self._last_size = len(batch)
         return batch
 
-    async def _commit(self, batch: list[_Entry]) -> None:
+    async def _commit(self, batch: list[_Entry | _Member]) -> None:
         """One transaction. Shielded: once begun, a batch is brought to its end."""
         if not batch:
             return
@@ -262,7 +280,7 @@ class GroupCommit:
             self.on_rung(rung)
         await self._yield_lock()
 
-    async def _transact(self, batch: list[_Entry]) -> list[Answer]:
+    async def _transact(self, batch: list[_Entry | _Member]) -> list[Answer]:
         if self._suspect:
             self.store.reopen()
             self._suspect = False

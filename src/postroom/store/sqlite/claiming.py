@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .tx import Tx
 
 DAMAGED = "its content does not have the sum it was written with"
+DISAGREE = "its mail and its indexes do not agree"
 
 
 def claim(tx: Tx, op: Claim, gone: Gone) -> Claimed | PostroomError:
@@ -114,14 +115,14 @@ def _bury_damaged(tx: Tx, op: Claim, inbox: Inbox) -> None:
                 verb="damaged", attempt=message.attempts, reason="damaged", error=DAMAGED,
             )  # fmt: skip
     except apsw.ConstraintError as error:
-        raise _beyond_burying(inbox, str(error)) from error
+        raise _beyond_burying(inbox.address, str(error)) from error
     if not found:
-        raise _beyond_burying(inbox, "its mail and its indexes do not agree")
+        raise _beyond_burying(inbox.address, DISAGREE)
 
 
-def _beyond_burying(inbox: Inbox, why: str) -> StoreUnavailable:
+def _beyond_burying(inbox: str, why: str) -> StoreUnavailable:
     return StoreUnavailable(
-        f"the mail of {inbox.address} is damaged",
+        f"the mail of {inbox} is damaged",
         why,
         "see what is wrong with: postroom verify --deep; mend it with: postroom repair",
     )
@@ -130,8 +131,8 @@ def _beyond_burying(inbox: Inbox, why: str) -> StoreUnavailable:
 def _take(tx: Tx, op: Claim, seqs: list[int]) -> None:
     rank = SESSION_LEASE if op.session else tx.boot + op.lease_us
     taken = tx.run_many("claim_take", [(rank, op.session, tx.wall, op.key, seq) for seq in seqs])
-    if taken != len(seqs):
-        raise AssertionError(f"claimed {taken} of {len(seqs)} messages")
+    if taken != len(seqs):  # they were chosen in this very transaction
+        raise _beyond_burying(" and ".join(op.inboxes), DISAGREE)
 
 
 def _delivery(op: Claim, inbox: Inbox, row: Any, fence: int) -> Delivery:

@@ -30,6 +30,7 @@ from . import (
     verifying,
 )
 from .db import Db, connect
+from .histories import Illegible
 from .inboxes import Registry
 from .leases import Gone
 from .queries import QUERIES
@@ -251,7 +252,7 @@ class SqliteEngine:
                 if conn.in_transaction:  # a page that cannot be read ends it
                     conn.execute("COMMIT")
                 self._readers.append(conn)
-        except (apsw.Error, OSError, UnicodeDecodeError) as error:  # verifying reads the files, too
+        except (apsw.Error, OSError, UnicodeDecodeError, Illegible) as error:  # verifying reads files, too
             raise unavailable(error) from error
 
     def _borrow_reader(self) -> Db:
@@ -343,7 +344,7 @@ def unavailable(error: Exception) -> StoreUnavailable:
         apsw.ReadOnlyError: "make the file and its directory writable",
         apsw.NotADBError: "choose another file",
     }
-    if isinstance(error, (apsw.CorruptError, UnicodeDecodeError)):
+    if isinstance(error, (apsw.CorruptError, UnicodeDecodeError, Illegible)):
         do = "see what is wrong with: postroom verify --deep; mend it with: postroom repair"
         return StoreUnavailable("the store is damaged", str(error), do)
     do = advice.get(type(error), "look at the disk and the file's permissions")

@@ -500,6 +500,13 @@ SELECT seq, CAST(id AS BLOB), inbox, state, fence, attempts, CAST(claim_key AS B
        CAST(reply_to AS BLOB), CAST(dedup_key AS BLOB)
 FROM message WHERE ?1 IS NULL OR (inbox = ?1 AND state < 4);
 
+-- name: history_texts
+SELECT message, state, CAST(event AS BLOB), CAST(reason AS BLOB), CAST(error AS BLOB) FROM event;
+
+-- name: final_texts
+SELECT seq, state, NULL, CAST(reason AS BLOB), CAST(error AS BLOB) FROM message
+WHERE reason IS NOT NULL OR error IS NOT NULL;
+
 -- name: record_sums
 SELECT CAST(owner AS BLOB), CAST(kind AS BLOB), CAST(key AS BLOB), version, CAST(value AS BLOB), sum FROM record;
 

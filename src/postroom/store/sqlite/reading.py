@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..records import Event, InboxCounts, Record, Session, StoredMessage, Term
 from ..states import State
+from .histories import state_named
 from .inboxes import ENDED
 from .queries import QUERIES
 
@@ -27,7 +28,7 @@ def _rows(conn: Db, query: str, *args: Any) -> list[Any]:
 
 def _stored(row: tuple[Any, ...], now: Instant) -> StoredMessage:
     """A row as people see it: by the clock, not by when somebody last looked."""
-    state, rank, expires_boot = State(row[5]), row[22], row[23]
+    state, rank, expires_boot = state_named(row[5]), row[22], row[23]
     if (
         expires_boot is not None
         and expires_boot <= now.boot
@@ -49,7 +50,7 @@ def message(conn: Db, now: Instant, id: bytes) -> StoredMessage | None:
     if not rows:
         return None
     found = _stored(rows[0], now)
-    found.history = _history(conn, found, State(rows[0][5]), rows[0][24], rows[0][25])
+    found.history = _history(conn, found, state_named(rows[0][5]), rows[0][24], rows[0][25])
     return found
 
 
@@ -70,7 +71,7 @@ def _history(
             attempt += 1
             events.append(Event(since, "claim", State.LEASED.word, attempt, fence, _by(by)))
         attempt = attempts
-        events.append(Event(at, event, State(to).word, attempts, fence, _by(by), reason, error))
+        events.append(Event(at, event, state_named(to).word, attempts, fence, _by(by), reason, error))
     if state in (State.LEASED, State.DONE) and claimed_at is not None:
         events.append(Event(claimed_at, "claim", State.LEASED.word, m.attempts, m.fence, _by(session)))
     if state is State.DONE and m.final_at is not None:

@@ -9,7 +9,7 @@ import apsw
 
 from ..records import Verification
 from ..states import FINAL, LIVE, State
-from . import rowsums
+from . import histories, rowsums
 from .queries import QUERIES
 from .tx import TALLY_OF_FINAL
 
@@ -58,11 +58,11 @@ def _unsound(conn: Db) -> list[str]:
 
 
 def _spoilt(conn: Db) -> list[str]:
-    """The messages and records that do not have their sums; many of them need not all be named."""
+    """Messages, records and histories that are not as they were written; many need not all be named."""
     try:
-        found = list(rowsums.faults(conn))
+        found = [*rowsums.faults(conn), *histories.faults(conn)]
     except UNREADABLE as error:
-        return [f"the sums cannot be compared: {one_line(error)}"]
+        return [f"the rows cannot all be read: {one_line(error)}"]
     return found if len(found) <= SHOWN else [*found[:SHOWN], f"and {len(found) - SHOWN} more"]
 
 

@@ -20,6 +20,9 @@ LOSSES = ("postroom/damage", "lost")
 DAMAGED = "damaged"
 MAYBE_WRONG = "a byte of it may be wrong since the file was damaged"
 PROBES = 1 << 20
+NO_EVENT = "DELETE FROM event WHERE state NOT BETWEEN 0 AND ?"
+"""Events that lead to no state tell nothing; the message itself is not touched by them."""
+
 TALLIES = ("accepted", "done", "dead", "expired", "bounced", "cancelled", "overflowed", "lost", "retried")
 
 
@@ -40,6 +43,7 @@ def copy_rows(old: Db, new: Db, now: int) -> set[bytes]:
                 buried = {**dict(zip(kinds, row, strict=True)), **_as_dead(now)}
                 new.execute(insert, tuple(buried.values()))
                 odd |= {buried["id"]} if new.changes() else set()
+    new.execute(NO_EVENT, (int(max(State)),))
     return odd
 
 
