@@ -7,9 +7,10 @@ import subprocess
 import sys
 
 import pytest
+from msgspec import structs
 
 from postroom.simulation.options import Options, expand
-from postroom.simulation.running import run
+from postroom.simulation.running import run, run_untraced
 from postroom.simulation.scenario import load
 
 TELL = """
@@ -33,6 +34,11 @@ def test_a_seed_run_twice_in_one_process_leaves_the_same_trace() -> None:
     assert first == again
     assert one == two
     assert len(first) == one.events
+
+
+def test_a_seed_run_without_its_trace_is_the_same_run() -> None:
+    traced, untraced = run(options(3)), run_untraced(options(3))
+    assert structs.replace(traced, trace_sha256="") == untraced
 
 
 def test_another_seed_is_another_run() -> None:

@@ -50,6 +50,20 @@ class Trace:
         return self._digest.hexdigest()
 
 
+class Untraced(Trace):
+    """Counts what would have been traced: for many runs that only their checkers judge."""
+
+    def fact(self, fact: Fact) -> None:
+        self.events += 1
+
+    def note(self, at: int, event: str, **what: Any) -> None:
+        self.events += 1
+
+    def sha256(self) -> str:
+        """Nothing was traced."""
+        return ""
+
+
 def _named(role: str, record: Any) -> dict[str, Any]:
     """A record of the port under the name of its class."""
     return {f"{role}_kind": type(record).__name__, role: _legible(record)}

@@ -11,7 +11,7 @@ from collections import Counter
 from prove.outcome import Outcome, Tell
 
 from postroom.simulation.options import expand
-from postroom.simulation.running import run as run_seed
+from postroom.simulation.running import run_untraced
 from postroom.simulation.scenario import load
 from postroom.simulation.tally import EXPECTED
 
@@ -29,7 +29,7 @@ def run(amount: int, seed: int, tell: Tell) -> Outcome:
     done = tried = redelivered = 0
     virtual = 0.0
     while done < amount:
-        result = run_seed(expand(SCENARIO, scenario, seed + tried))
+        result = run_untraced(expand(SCENARIO, scenario, seed + tried))
         tried += 1
         outcome.messages += result.messages
         outcome.blame(result.breaches, result.options.command)
