@@ -115,6 +115,7 @@ def show(
     """Print the table or JSON, write the document, and answer the exit code."""
     faults = report.wrong(results, goes_on=args.command == "soak")
     if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(report.document(rows, results, under, command, faults))
     if args.json:
         print(msgspec.json.encode({"results": results, "conditions": under, "wrong": faults}).decode())
