@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .memory import Memory
     from .runtime import Receiver, Runtime
 
-AHEAD = 2048
+AHEAD = 512
 """Settlements of one actor that may be under way before its next turn waits."""
 
 Offers = list["Receiver | None"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-MOST_AT_HAND = 1024
+MOST_AT_HAND = 512
 AT_HAND_SECONDS = 0.02
 """An actor holds as much mail as its lanes begin within this time, judged by its recent turns, and
 at least one message for each lane: what waits here could be begun elsewhere."""
