@@ -148,6 +148,28 @@ def test_a_refused_send_to_be_held_leaves_no_inbox_behind(
     assert store.counts("worker/later") == []
 
 
+def test_a_batch_takes_no_more_new_mail_than_there_is_room_for(
+    store: FileStore, disk: Disk, clock: ManualClock
+) -> None:
+    now_free(store, disk, clock, LEAST + 100_000)
+    bulky = [send(n) for n in range(1, 7)]
+    for one in bulky:
+        one.message.body = b'"' + b"x" * 20_000 + b'"'
+    bulky[4].bounded = False
+    answers = transact(store, bulky)
+    kinds = [type(answer) for answer in answers]
+    assert kinds == [r.Accepted, r.Accepted, StoreFull, StoreFull, r.Accepted, StoreFull]
+    (again,) = transact(store, [bulky[2]])
+    assert isinstance(again, r.Accepted)
+
+
+def test_one_message_is_accepted_however_little_room_there_is_beyond_what_is_kept(
+    store: FileStore, disk: Disk, clock: ManualClock
+) -> None:
+    now_free(store, disk, clock, LEAST)
+    assert not refused(store, 1)
+
+
 def test_with_room_again_sends_are_accepted_by_the_same_handle(
     store: FileStore, disk: Disk, clock: ManualClock
 ) -> None:

@@ -53,6 +53,22 @@ def test_a_closed_session_gives_its_leases_back_with_their_attempts(store: Engin
     assert claim(store)[0].attempt == 1
 
 
+def test_a_session_may_be_closed_in_steps_and_holds_what_is_left_meanwhile(store: Engine) -> None:
+    register(store, INBOX)
+    me = session(store)
+    do(store, r.Activate("manager/a", me), r.Term)
+    for _ in range(5):
+        send(store)
+    claim(store, 5, session=me)
+    steps = [do(store, r.CloseSession(me, 2), r.Changed).count for _ in range(2)]
+    assert steps == [0, 0]
+    assert [delivery.attempt for delivery in claim(store, 5)] == [1, 1, 1, 1]
+    assert [term.session for term in store.activations()] == [me]
+    assert [do(store, r.CloseSession(me, 2), r.Changed).count for _ in range(2)] == [1, 1]
+    assert len(claim(store, 5)) == 1
+    assert store.activations() == []
+
+
 def test_only_one_live_session_holds_an_activation_and_terms_grow(store: Engine, clock: ManualClock) -> None:
     one, two = session(store), session(store, lease_us=600 * SECOND)
     first = do(store, r.Activate("dispatcher", one), r.Term)
@@ -97,3 +113,16 @@ def test_a_record_can_be_deleted(store: Engine) -> None:
     transact_one(store, r.Put((r.Write("o", "k", "a", b"1"),)))
     transact_one(store, r.Put((r.Write("o", "k", "a", None, 1),)))
     assert store.records("o") == []
+
+
+def test_a_session_whose_time_is_over_gives_its_leases_back_when_it_is_closed(
+    store: Engine, clock: ManualClock
+) -> None:
+    register(store, INBOX)
+    send(store)
+    me = session(store, lease_us=SECOND)
+    claim(store, session=me)
+    clock.advance(2)
+    do(store, r.CloseSession(me), r.Changed)
+    assert store.verify().ok
+    assert len(claim(store)) == 1

@@ -23,6 +23,7 @@ from ..store.events import Observer, ignore
 from ..store.port import Store
 from ..store.process import this_process
 from ..store.records import (
+    Changed,
     CloseSession,
     Control,
     InboxSpec,
@@ -45,6 +46,8 @@ SESSION_SECONDS = 60.0
 GRACE_SECONDS = 10.0
 PAUSE_SECONDS = 0.5
 SERVE_AGAIN_SECONDS = 1.0
+GIVEN_BACK = 32
+"""Leases that are given back in one transaction when a session ends."""
 
 
 class System(Office):
@@ -165,7 +168,7 @@ class System(Office):
         try:
             self._keeper.suspend()
             self._runtime.marks.close()
-            await self.commit.submit(CloseSession(self._runtime.session))
+            await self._close_session()
             await self._open_session()
             await self._keeper.rejoin()
             self._questions.ring()
@@ -218,11 +221,19 @@ class System(Office):
         if raised is not None:
             raise raised
 
+    async def _close_session(self) -> None:
+        """End the session in steps: giving back very much at once might not fit on a full disk."""
+        over = Changed(0)
+        while not over.count:
+            answer = await self.commit.submit(CloseSession(self._runtime.session, GIVEN_BACK))
+            assert isinstance(answer, Changed)
+            over = answer
+
     async def _leave(self) -> None:
         try:
             await self.commit.submit(Control(self._replies, Switch.END))
             if self._runtime.session:
-                await self.commit.submit(CloseSession(self._runtime.session))
+                await self._close_session()
         except (StoreUnavailable, UnknownInbox):
             pass  # reported as a failed commit, or not quite opened; the session lapses or is seen to be gone
         self._runtime.marks.close()

@@ -274,9 +274,14 @@ class RenewSession(Struct, gc=False):
 
 
 class CloseSession(Struct, gc=False):
-    """End a session: its leases are released (attempt given back), its activations freed."""
+    """End a session: its leases are released (attempt given back), its activations freed.
+
+    Answers whether it was live. With ``most``, at most so many leases are released, so that it fits on a
+    disk that is nearly full, and the answer is 1 once the session is over, else 0: then say it again.
+    """
 
     session: int
+    most: int | None = None
 
 
 class Activate(Struct, gc=False):

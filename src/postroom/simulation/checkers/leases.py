@@ -97,6 +97,8 @@ class Leases:
             case RenewSession() as renew, Changed():
                 if renew.session in self._sessions:
                     self._sessions[renew.session].expires = fact.at + renew.lease_us
+            case CloseSession(session=session, most=most), Changed(count=0) if most is not None:
+                self._give_back(session)
             case CloseSession() as close, Changed():
                 if close.session in self._sessions:
                     self._sessions[close.session].open = False
@@ -107,6 +109,11 @@ class Leases:
                 self._activate(fact.at, term)
             case _:
                 pass
+
+    def _give_back(self, session: int) -> None:
+        """Some of what a session held is free; which, only the store knows."""
+        for id in [id for id, lease in self._leases.items() if lease.session == session]:
+            del self._leases[id]
 
     def _doubted(self, fact: Doubted) -> None:
         match fact.operation, fact.answer:

@@ -62,10 +62,11 @@ class Ballast:
     """One handle's watch over the room on its disk.
 
     ``refusal`` is None while there is room; otherwise the answer to sends from outside turns. ``tight``
-    says that there may soon be none. Both are as of the last ``look``.
+    says that there may soon be none. ``spare`` is how many bytes new mail may take beyond what is kept
+    free. All are as of the last ``look``.
     """
 
-    __slots__ = ("_look_at_room", "_most", "_store", "refusal", "tight")
+    __slots__ = ("_look_at_room", "_most", "_store", "refusal", "spare", "tight")
 
     def __init__(
         self,
@@ -79,6 +80,7 @@ class Ballast:
         self._look_at_room = room
         self.refusal: StoreFull | None = None
         self.tight = True
+        self.spare = 0
 
     def look(self) -> None:
         """See how much room there is, and empty or refill the ballast by that. Raises ``OSError``."""
@@ -93,7 +95,8 @@ class Ballast:
             room = self._look_at_room(self._store.parent)
         self.tight = room.free < TIGHT * min_free(room)
         needed = self._enough(room) if held == 0 else min_free(room)
-        self.refusal = _nearly_full(room.free, needed) if room.free < needed else None
+        self.spare = room.free - needed
+        self.refusal = _nearly_full(room.free, needed) if self.spare < 0 else None
 
     def make(self) -> None:
         """Make the ballast if there is none and there is room for it; it is no condition of anything."""
@@ -153,6 +156,15 @@ def min_free(room: Room) -> int:
 def wal_pages(room: Room, page_bytes: int) -> int:
     """After how many pages the write-ahead log is written back: what is kept free must be enough for that."""
     return max(8, min(1000, min_free(room) // (2 * page_bytes)))
+
+
+def batch_too_large(spare: int) -> StoreFull:
+    """The answer to new mail for which a batch as a whole has no room, although some of it fits."""
+    return StoreFull(
+        "the store has no room for all this new mail at once",
+        f"{size_text(max(0, spare))} may be written, twice for each message: to the log and to the file",
+        "send again in a moment, or free space on that disk",
+    )
 
 
 def size_text(size: int) -> str:

@@ -71,6 +71,7 @@ class SqliteEngine:
         self._ready = True
         self._look_at = NEVER
         self._refusal: StoreFull | None = None
+        self._spare = sending.SPACIOUS
         self._pid = os.getpid()
         self._seen: int = self._version()
         self._changed = False
@@ -123,7 +124,8 @@ class SqliteEngine:
             if settles:
                 _place(answers, settles, settling.settle(tx, [op for _, op in settles]))
             if sends:
-                _place(answers, sends, sending.take_in(tx, [op for _, op in sends], self._refusal))
+                taken = sending.take_in(tx, [op for _, op in sends], self._refusal, self._spare)
+                _place(answers, sends, taken)
             for n, claim in claims:
                 answers[n] = claiming.claim(tx, claim, self._gone)
             sending.send_bounces(tx)

@@ -14,6 +14,7 @@ from ..identity import content_digest, derived_id, id_text
 from ..records import Accepted, Delivery, NewMessage, Send, Unrouted
 from ..states import State
 from . import moves, rowsums
+from .ballast import batch_too_large
 from .inboxes import OPEN, UNREGISTERED, Inbox
 from .routing import Row, route
 from .timekeeping import AT_ONCE, expire
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 
 Answer = Accepted | PostroomError
 REFUSING = frozenset({"reject", "block"})
+ROW_BYTES = 1024
+"""What a message takes beside its body, with its places in the indexes, generously."""
+
+SPACIOUS = 4 << 30
+"""Spare bytes that no batch can fill."""
 
 
 class _Room:
@@ -40,18 +46,36 @@ class _Room:
 Rooms = dict[int, _Room]
 
 
-def take_in(tx: Tx, sends: Sequence[Send], refusal: StoreFull | None) -> list[Answer]:
-    """Accept sends of their own, unless there is no room for them.
+def take_in(tx: Tx, sends: Sequence[Send], refusal: StoreFull | None, spare: int) -> list[Answer]:
+    """Accept sends of their own, as far as there is room for them: ``spare`` is in bytes.
 
     A refusal is only for what is new: who repeats a send learns that it was kept. What turns send is
     accepted all the same.
     """
     if refusal is None:
-        return accept(tx, sends)
-    answers: list[Answer] = []
+        fitting = _fitting(sends, spare)
+        if fitting == len(sends):
+            return accept(tx, sends)
+        answers = accept(tx, sends[:fitting])
+        return answers + take_in(tx, sends[fitting:], batch_too_large(spare), spare)
+    answers = []
     for send in sends:
         answers += [_only_known(tx, send) or refusal] if send.bounded else accept(tx, [send])
     return answers
+
+
+def _fitting(sends: Sequence[Send], spare: int) -> int:
+    """How many of these sends there is room for, the first in any case.
+
+    A batch may be so large that it would take by itself what is kept for those who settle.
+    """
+    if spare >= SPACIOUS:
+        return len(sends)
+    for n, send in enumerate(sends):
+        spare -= 2 * (ROW_BYTES + len(send.message.body))
+        if spare < 0 and n:
+            return n
+    return len(sends)
 
 
 def _only_known(tx: Tx, send: Send) -> Answer | None:

@@ -39,13 +39,17 @@ def renew(tx: Tx, op: RenewSession) -> Changed | PostroomError:
 
 def close(tx: Tx, op: CloseSession) -> Changed:
     """End a session on purpose: whatever it holds goes back with its attempt."""
-    changed = tx.run("session_end", op.session)
-    if not changed:
+    row = tx.row("session_get", op.session)
+    leased = tx.rows("leased_by_session", op.session) if row is not None and row[5] else []
+    if op.most is not None and len(leased) > op.most:
+        take_back(tx, leased[: op.most], frozenset())
         return Changed(0)
-    tx.ended(op.session)
-    tx.run("activation_free_session", op.session)
-    take_back(tx, tx.rows("leased_by_session", op.session), frozenset())
-    return Changed(changed)
+    changed = tx.run("session_end", op.session)
+    if changed:
+        tx.ended(op.session)
+        tx.run("activation_free_session", op.session)
+        take_back(tx, leased, frozenset())
+    return Changed(changed if op.most is None else 1)
 
 
 def lapse(tx: Tx, session: int, gone: Gone) -> tuple[int, int]:
