@@ -19,6 +19,7 @@ from ..clock import Clock, Instant
 from ..errors import OutcomeUnknown, PostroomError, StoreBusy, StoreFull, StoreUnavailable
 from . import (
     claiming,
+    intake,
     keyed,
     reading,
     registry,
@@ -71,7 +72,7 @@ class SqliteEngine:
         self._ready = True
         self._look_at = NEVER
         self._refusal: StoreFull | None = None
-        self._spare = sending.SPACIOUS
+        self._spare = intake.SPACIOUS
         self._pid = os.getpid()
         self._seen: int = self._version()
         self._changed = False
@@ -124,7 +125,7 @@ class SqliteEngine:
             if settles:
                 _place(answers, settles, settling.settle(tx, [op for _, op in settles]))
             if sends:
-                taken = sending.take_in(tx, [op for _, op in sends], self._refusal, self._spare)
+                taken = intake.take_in(tx, [op for _, op in sends], self._refusal, self._spare)
                 _place(answers, sends, taken)
             for n, claim in claims:
                 answers[n] = claiming.claim(tx, claim, self._gone)

@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Conflict, InboxFull, PostroomError, StoreFull
+from ..errors import Conflict, InboxFull, PostroomError
 from ..identity import content_digest, derived_id, id_text
 from ..records import Accepted, Delivery, NewMessage, Send, Unrouted
 from ..states import State
 from . import moves, rowsums
-from .ballast import batch_too_large
 from .inboxes import OPEN, UNREGISTERED, Inbox
 from .routing import Row, route
 from .timekeeping import AT_ONCE, expire
@@ -27,11 +26,6 @@ if TYPE_CHECKING:
 
 Answer = Accepted | PostroomError
 REFUSING = frozenset({"reject", "block"})
-ROW_BYTES = 1024
-"""What a message takes beside its body, with its places in the indexes, generously."""
-
-SPACIOUS = 4 << 30
-"""Spare bytes that no batch can fill."""
 
 
 class _Room:
@@ -44,55 +38,6 @@ class _Room:
 
 
 Rooms = dict[int, _Room]
-
-
-def take_in(tx: Tx, sends: Sequence[Send], refusal: StoreFull | None, spare: int) -> list[Answer]:
-    """Accept sends of their own, as far as there is room for them: ``spare`` is in bytes.
-
-    A refusal is only for what is new: who repeats a send learns that it was kept. What turns send is
-    accepted all the same.
-    """
-    if refusal is None:
-        fitting = _fitting(sends, spare)
-        if fitting == len(sends):
-            return accept(tx, sends)
-        answers = accept(tx, sends[:fitting])
-        return answers + take_in(tx, sends[fitting:], batch_too_large(spare), spare)
-    answers = []
-    for send in sends:
-        answers += [_only_known(tx, send) or refusal] if send.bounded else accept(tx, [send])
-    return answers
-
-
-def _fitting(sends: Sequence[Send], spare: int) -> int:
-    """How many of these sends there is room for, the first in any case.
-
-    A batch may be so large that it would take by itself what is kept for those who settle.
-    """
-    if spare >= SPACIOUS:
-        return len(sends)
-    for n, send in enumerate(sends):
-        spare -= 2 * (ROW_BYTES + len(send.message.body))
-        if spare < 0 and n:
-            return n
-    return len(sends)
-
-
-def _only_known(tx: Tx, send: Send) -> Answer | None:
-    """The answer to a send that needs no room; None if it does."""
-    recipient = send.message.recipient
-    if send.unrouted is not Unrouted.REFUSE and ":" not in recipient and tx.registry.find(recipient) is None:
-        return None
-    found = route(tx, send)
-    if isinstance(found, PostroomError):
-        return found
-    known = [_known(tx, row) for row in found]
-    if None in known:
-        return None
-    answer = known[0]
-    if len(known) > 1 and isinstance(answer, Accepted):
-        answer.copies = tuple(row.message.id for row in found)
-    return answer
 
 
 def accept(tx: Tx, sends: Sequence[Send]) -> list[Answer]:
@@ -123,7 +68,7 @@ def _doubtful(tx: Tx, found: list[Row] | PostroomError, rooms: Rooms) -> bool:
     for row in found:
         if row.state is State.READY and _room(tx, row.inbox, rooms).depth >= row.inbox.bound:
             return True
-    return len(found) > 1 and any(_known(tx, row) for row in found)
+    return len(found) > 1 and any(known_as(tx, row) for row in found)
 
 
 def _room(tx: Tx, inbox: Inbox, rooms: Rooms) -> _Room:
@@ -142,7 +87,7 @@ def _carefully(tx: Tx, send: Send) -> list[Row] | PostroomError:
     if isinstance(found, PostroomError):
         return found
     for row in found:
-        known = _known(tx, row)
+        known = known_as(tx, row)
         if isinstance(known, Conflict):
             return known
         if known is not None or (row.state is not State.BOUNCED and _twin(tx, row) is not None):
@@ -178,7 +123,7 @@ def check(tx: Tx, send: Send) -> PostroomError | None:
     return found if isinstance(found, PostroomError) else None
 
 
-def _known(tx: Tx, row: Row) -> Accepted | Conflict | None:
+def known_as(tx: Tx, row: Row) -> Accepted | Conflict | None:
     """The answer for a message whose id was seen before; None if it is new."""
     same = tx.row("message_same", row.message.id)
     if same is not None:
