@@ -26,6 +26,7 @@ from postroom.store.sqlite.ballast import (
     min_free,
     wal_pages,
 )
+from postroom.store.sqlite.engine import FEW
 from postroom.store.sqlite.file import FileStore, open_file
 from postroom.store.transact import transact, transact_one
 from postroom.store.urls import open_store
@@ -159,15 +160,21 @@ def test_a_batch_takes_no_more_new_mail_than_there_is_room_for(
     answers = transact(store, bulky)
     kinds = [type(answer) for answer in answers]
     assert kinds == [r.Accepted, r.Accepted, StoreFull, StoreFull, r.Accepted, StoreFull]
+    now_free(store, disk, clock, LEAST)  # the first of a batch is accepted however little is spare
     (again,) = transact(store, [bulky[2]])
     assert isinstance(again, r.Accepted)
 
 
-def test_one_message_is_accepted_however_little_room_there_is_beyond_what_is_kept(
+def test_while_new_mail_is_refused_a_claim_takes_few_and_says_that_there_may_be_more(
     store: FileStore, disk: Disk, clock: ManualClock
 ) -> None:
-    now_free(store, disk, clock, LEAST)
-    assert not refused(store, 1)
+    transact(store, [send(n) for n in range(1, FEW + 2)])
+    now_free(store, disk, clock, LEAST - 1)
+    first, second = (transact_one(store, r.Claim(("worker/a",), 100)) for _ in range(2))
+    assert isinstance(first, r.Claimed)
+    assert isinstance(second, r.Claimed)
+    assert (len(first.deliveries), first.more) == (FEW, True)
+    assert (len(second.deliveries), second.more) == (1, False)
 
 
 def test_with_room_again_sends_are_accepted_by_the_same_handle(

@@ -13,7 +13,7 @@ import trio.testing
 
 from postroom.store import records as r
 from postroom.store.clock import ManualClock
-from postroom.store.commit import GroupCommit
+from postroom.store.commit import LEAST_BATCH, GroupCommit
 from postroom.store.errors import OutcomeUnknown, StoreBusy, StoreUnavailable, UnknownInbox
 from postroom.store.events import BatchCommitted
 from postroom.store.memory import MemoryStore
@@ -141,6 +141,27 @@ async def test_an_error_at_commit_is_an_unknown_outcome_for_the_whole_batch_and_
     with pytest.raises(OutcomeUnknown):
         await fixture.commit.submit(message(1))
     assert isinstance(await fixture.commit.submit(message(1)), r.Accepted)
+
+
+async def test_after_a_failure_it_goes_on_in_small_batches_that_grow_with_each_success(
+    autojump_clock: trio.testing.MockClock,
+    nursery: trio.Nursery,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fixture = Fixture()
+    await fixture.start(nursery)
+    real: Callable[[], None] = fixture.store.commit
+
+    def fail_once() -> None:
+        monkeypatch.setattr(fixture.store, "commit", real)
+        raise OutcomeUnknown("the commit failed", "the disk is full", "repeat it")
+
+    monkeypatch.setattr(fixture.store, "commit", fail_once)
+    with pytest.raises(OutcomeUnknown):
+        await fixture.commit.submit(message(1))
+    fixture.events.clear()
+    await fixture.commit.submit_many([message(number) for number in range(2, 102)])
+    assert fixture.batches == [LEAST_BATCH, 2 * LEAST_BATCH, 100 - 3 * LEAST_BATCH]
 
 
 async def test_doorbells_ring_after_the_commit(

@@ -157,8 +157,9 @@ class Cell:
     def _claimed(self, room: int, answer: Answer) -> None:
         self._claiming = False
         if isinstance(answer, Claimed):
-            self._waiting |= len(answer.deliveries) == room or any(d.alone for d in answer.deliveries)
-            self._take(answer.deliveries)
+            taken = answer.deliveries
+            self._waiting |= answer.more or len(taken) == room or any(d.alone for d in taken)
+            self._take(taken)
             self.pump()
         else:
             self._runtime.start_soon(self._runtime.again, self.ring)

@@ -46,7 +46,7 @@ SESSION_SECONDS = 60.0
 GRACE_SECONDS = 10.0
 PAUSE_SECONDS = 0.5
 SERVE_AGAIN_SECONDS = 1.0
-GIVEN_BACK = 32
+GIVEN_BACK = 16
 """Leases that are given back in one transaction when a session ends."""
 
 

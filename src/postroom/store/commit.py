@@ -31,6 +31,9 @@ from .records import Answer, Operation, Result, Settle
 MAX_BATCH = 1000
 """Operations in one transaction at most: bounds how long others wait for the lock."""
 
+LEAST_BATCH = 16
+"""The same after a failure, doubled with each success: on a disk that is full, what is small still fits."""
+
 INLINE_OPERATIONS = 8
 INLINE_SECONDS = 0.001
 """A batch up to this size is committed on the loop while commits take less than this."""
@@ -115,6 +118,7 @@ class GroupCommit:
         self._sleeper: trio.lowlevel.Task | None = None
         self._commit_seconds = 0.0
         self._last_size = 0
+        self._most = MAX_BATCH
         self._held_since = 0.0
         self._closed: StoreUnavailable | None = None
         self._suspect = False
@@ -252,9 +256,9 @@ class GroupCommit:
 
     def _take(self) -> list[_Entry | _Member]:
         waiting = self._waiting
-        batch: list[_Entry | _Member] = [*self._patient]
-        batch += [waiting.popleft() for _ in range(min(len(waiting), MAX_BATCH))]
-        self._patient = []
+        batch: list[_Entry | _Member] = [*self._patient[: self._most]]
+        batch += [waiting.popleft() for _ in range(min(len(waiting), self._most))]
+        del self._patient[: self._most]
         for entry in batch:
             entry.started = True
         self._last_size = len(batch)
@@ -268,7 +272,9 @@ class GroupCommit:
         with trio.CancelScope(shield=True):
             try:
                 answers = await self._transact(batch)
+                self._most = min(2 * self._most, MAX_BATCH)
             except StoreUnavailable as error:
+                self._most = LEAST_BATCH
                 self._observer(CommitFailed(error.code))
                 if isinstance(error, OutcomeUnknown):
                     self.on_doubt(error)

@@ -128,9 +128,13 @@ class Claim(Struct, gc=False):
 
 
 class Claimed(Struct, gc=False):
-    """The messages leased by one claim; empty when there was nothing to do."""
+    """The messages leased by one claim; empty when there was nothing to do.
+
+    ``more`` says that there may be others although fewer than ``limit`` came: a disk is nearly full.
+    """
 
     deliveries: list[Delivery]
+    more: bool = False
 
 
 class Verdict(StrEnum):

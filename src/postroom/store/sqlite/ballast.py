@@ -97,6 +97,8 @@ class Ballast:
         needed = self._enough(room) if held == 0 else min_free(room)
         self.spare = room.free - needed
         self.refusal = _nearly_full(room.free, needed) if self.spare < 0 else None
+        if self.tight:  # a batch is in the log before it is in the file: the ballast must hold it
+            self.spare = min(self.spare, self._wanted(room) // 2)
 
     def make(self) -> None:
         """Make the ballast if there is none and there is room for it; it is no condition of anything."""

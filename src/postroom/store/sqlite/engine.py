@@ -13,6 +13,7 @@ from random import Random
 from typing import TypeVar
 
 import apsw
+from msgspec import structs
 
 from .. import records as r
 from ..clock import Clock, Instant
@@ -41,6 +42,9 @@ T = TypeVar("T")
 
 NEVER = 1 << 62
 """A boot time that does not come."""
+
+FEW = 16
+"""Messages that one claim leases at most while the disk is nearly full."""
 
 
 class SqliteEngine:
@@ -128,7 +132,7 @@ class SqliteEngine:
                 taken = intake.take_in(tx, [op for _, op in sends], self._refusal, self._spare)
                 _place(answers, sends, taken)
             for n, claim in claims:
-                answers[n] = claiming.claim(tx, claim, self._gone)
+                answers[n] = self._claim(tx, claim)
             sending.send_bounces(tx)
             tx.close()
         except (apsw.Error, OSError) as error:
@@ -294,6 +298,15 @@ class SqliteEngine:
     def _begun(self, session: int) -> frozenset[int] | None:
         """Turns that a session had begun; None when nobody can know."""
         raise NotImplementedError
+
+    def _claim(self, tx: Tx, op: r.Claim) -> r.Answer:
+        """Claim; few at a time while the disk is nearly full, for each lease takes room."""
+        if self._refusal is None or op.limit <= FEW:
+            return claiming.claim(tx, op, self._gone)
+        answer = claiming.claim(tx, structs.replace(op, limit=FEW), self._gone)
+        if isinstance(answer, r.Claimed):
+            answer.more = len(answer.deliveries) >= FEW
+        return answer
 
     def _open_session(self, tx: Tx, op: r.OpenSession) -> r.Session:
         return sessions.open_session(tx, op, self._gone)

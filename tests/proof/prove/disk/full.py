@@ -35,8 +35,10 @@ class Disk:
         self._take(self._spare, SPARE_BYTES)
 
     def fill(self) -> None:
-        """Others take all that is left."""
-        self._take(self._filler, 1 << 40)
+        """Others take all that is free now; what the ballast gives up meanwhile they leave to the store."""
+        stat = os.statvfs(self.folder)
+        held = self._filler.stat().st_size if self._filler.exists() else 0
+        self._take(self._filler, held + stat.f_bavail * stat.f_frsize)
 
     def free(self) -> None:
         """Others give up all that they have."""
