@@ -44,12 +44,18 @@ class VirtualClock:
 
     def __init__(self) -> None:
         self.boot_id = "virtual"
-        self._passed = 0
+        self._seconds = 0.0
+        self._last = Instant(EPOCH_US, UPTIME_US)
 
     def now(self) -> Instant:
-        if trio.lowlevel.in_trio_run():
-            self._passed = round(trio.current_time() * MICROS)
-        return Instant(EPOCH_US + self._passed, UPTIME_US + self._passed)
+        try:
+            seconds = trio.current_time()
+        except RuntimeError:  # outside of trio
+            return self._last
+        if seconds != self._seconds:
+            passed = round(seconds * MICROS)
+            self._seconds, self._last = seconds, Instant(EPOCH_US + passed, UPTIME_US + passed)
+        return self._last
 
 
 def memory_store(seed: int = 0, commit_delay: float = COMMIT_SECONDS) -> MemoryStore:

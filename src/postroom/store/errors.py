@@ -130,3 +130,9 @@ class OutcomeUnknown(StoreUnavailable):
     """
 
     code = "outcome_unknown"
+
+
+class NoAnswer(PostroomError):
+    """The message that was asked can give no answer any more: it is dead, expired, bounced or cancelled."""
+
+    code = "no_answer"

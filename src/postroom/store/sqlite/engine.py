@@ -195,19 +195,19 @@ class SqliteEngine:
         return self._look(lambda conn, now: reading.counts(conn, now, inbox))
 
     def ready_inboxes(self) -> set[str]:
-        return self._look(lambda conn, _: reading.ready_inboxes(conn))
+        return self._glance(lambda conn: reading.ready_inboxes(conn))
 
     def paused(self) -> set[tuple[str, str | None]]:
-        return self._look(lambda conn, _: reading.paused(conn))
+        return self._glance(lambda conn: reading.paused(conn))
 
     def records(self, owner: str, kind: str | None = None, key: str | None = None) -> list[r.Record]:
-        return self._look(lambda conn, _: reading.records(conn, owner, kind, key))
+        return self._glance(lambda conn: reading.records(conn, owner, kind, key))
 
     def sessions(self) -> list[r.Session]:
-        return self._look(lambda conn, _: reading.sessions(conn))
+        return self._glance(lambda conn: reading.sessions(conn))
 
     def activations(self) -> list[r.Term]:
-        return self._look(lambda conn, _: reading.activations(conn))
+        return self._glance(lambda conn: reading.activations(conn))
 
     def verify(self, *, deep: bool = False) -> r.Verification:
         return self._look(
@@ -260,6 +260,18 @@ class SqliteEngine:
                     conn.execute("COMMIT")
                 self._readers.append(conn)
         except (apsw.Error, OSError, UnicodeDecodeError, Illegible) as error:  # verifying reads files, too
+            raise unavailable(error) from error
+
+    def _glance(self, read: Callable[[Db], T]) -> T:
+        """Run a reading function of one statement, which is a snapshot by itself."""
+        self._check_process()
+        try:
+            conn = self._borrow_reader()
+            try:
+                return read(conn)
+            finally:
+                self._readers.append(conn)
+        except (apsw.Error, OSError, UnicodeDecodeError) as error:
             raise unavailable(error) from error
 
     def _borrow_reader(self) -> Db:

@@ -349,6 +349,9 @@ SELECT seq, state, fence, attempts, inbox, dedup_key, correlation_id FROM messag
 SELECT message.id, inbox.address, sender, type, correlation_id, reply_to
 FROM message JOIN inbox ON inbox.id = message.inbox WHERE seq = ?;
 
+-- name: sweep_first
+SELECT created_at FROM message WHERE seq > ? ORDER BY seq LIMIT 1;
+
 -- name: sweep_rows
 SELECT message.seq, message.id, inbox, state, inbox.address, sender, type, body, priority, dedup_key, correlation_id
 FROM message JOIN inbox ON inbox.id = message.inbox
@@ -448,29 +451,46 @@ SELECT min(ready_at) FROM (
 -- name: oldest_due
 SELECT min(due_at) FROM message WHERE state = 2 AND state < 4 AND inbox = ? AND rank <= ?;
 
--- name: counts_live_one
-SELECT count(*) FROM message WHERE state = ? AND state < 4 AND inbox = ?;
+-- name: counts_one_live
+SELECT state, count(*) FROM message WHERE state IN (1, 2, 3) AND state < 4 AND inbox = ? GROUP BY state;
+
+-- name: counts_one_due
+SELECT count(*) FROM message WHERE state = 2 AND state < 4 AND inbox = ?2 AND rank <= ?1;
+
+-- name: counts_one_lapsed
+SELECT count(*) FROM message WHERE state = 1 AND state < 4 AND inbox = ?2
+  AND (rank <= ?1 OR (rank = 4611686018427387904
+       AND session IN (SELECT id FROM session WHERE live = 0 OR expires <= ?1)));
+
+-- name: counts_one_expired
+SELECT state, rank <= ?1, count(*) FROM message INDEXED BY message_expiring
+WHERE expires_boot IS NOT NULL AND state < 4 AND expires_boot <= ?1 AND state <> 1 AND inbox = ?2
+GROUP BY 1, 2;
+
+-- name: counts_one_final
+SELECT sum(accepted), sum(done), sum(dead), sum(expired), sum(bounced), sum(cancelled),
+       sum(overflowed), sum(lost), sum(retried)
+FROM (SELECT * FROM total WHERE inbox = ?1 UNION ALL SELECT * FROM tally WHERE inbox = ?1);
 
 -- name: counts_due
 SELECT inbox, count(*), min(due_at) FROM message WHERE state = 2 AND rank <= ?1
-  AND (?2 IS NULL OR inbox = ?2) GROUP BY inbox;
+GROUP BY inbox;
 
 -- name: counts_lapsed
 SELECT inbox, count(*), min(claimed_at) FROM message WHERE state = 1 AND state < 4
   AND (rank <= ?1 OR (rank = 4611686018427387904
        AND session IN (SELECT id FROM session WHERE live = 0 OR expires <= ?1)))
-  AND (?2 IS NULL OR inbox = ?2) GROUP BY inbox;
+GROUP BY inbox;
 
 -- name: counts_expired
 SELECT inbox, state, rank <= ?1, count(*) FROM message INDEXED BY message_expiring
 WHERE expires_boot IS NOT NULL AND state < 4 AND expires_boot <= ?1 AND state <> 1
-  AND (?2 IS NULL OR inbox = ?2) GROUP BY 1, 2, 3;
+GROUP BY 1, 2, 3;
 
 -- name: counts_final
 SELECT inbox, sum(accepted), sum(done), sum(dead), sum(expired), sum(bounced), sum(cancelled),
        sum(overflowed), sum(lost), sum(retried)
-FROM (SELECT * FROM total WHERE ?1 IS NULL OR inbox = ?1
-      UNION ALL SELECT * FROM tally WHERE ?1 IS NULL OR inbox = ?1)
+FROM (SELECT * FROM total UNION ALL SELECT * FROM tally)
 GROUP BY inbox;
 
 -- name: verify_rows

@@ -96,53 +96,85 @@ def dead(conn: Db, now: Instant, inbox: str | None, limit: int) -> list[StoredMe
     return [_stored(row, now) for row in _rows(conn, "dead_all", inbox, limit)]
 
 
+NOTHING = (0,) * 9
+Live = tuple[int, int, int, int, int]
+"""(ready, leased, delayed, held, past expiry) of one inbox, ready as a correction.
+
+Ready mail may be very many, so it is not counted but is what remains of all live mail: the first number
+is what to add to the live count.
+"""
+
+
 def counts(conn: Db, now: Instant, address: str | None) -> list[InboxCounts]:
     """Counts by inbox, moved along to now: due mail is ready, lapsed leases are ready, and so on."""
-    inboxes = _rows(conn, "counts_inboxes") if address is None else _rows(conn, "counts_inbox", address)
-    if not inboxes:
-        return []
-    only = inboxes[0][0] if address is not None else None
-    live = _live(conn, now, only)
-    final = {row[0]: row[1:] for row in _rows(conn, "counts_final", only)}
-    result: list[InboxCounts] = []
-    for id, name, life, paused, draining, bound, policy, ordered in inboxes:
-        moved, leased, delayed, held, past = live.get(id, (0, 0, 0, 0, 0))
-        accepted, done, buried, expired, bounced, cancelled, over, lost, retried = final.get(id, (0,) * 9)
-        ready = accepted - done - buried - expired - bounced - cancelled + moved
-        result.append(
-            InboxCounts(
-                inbox=name, accepted=accepted, ready=ready, leased=leased, delayed=delayed, held=held,
-                done=done, dead=buried, expired=expired + past, bounced=bounced, cancelled=cancelled,
-                oldest_ready_us=_oldest(conn, now, id) if ready else None, paused=bool(paused),
-                draining=bool(draining), ended=life == ENDED, bound=bound, policy=policy,
-                ordered=bool(ordered), overflowed=over, lost_leases=lost, retried=retried,
-            )
-        )  # fmt: skip
-    return result
+    if address is not None:
+        rows = _rows(conn, "counts_inbox", address)
+        return [
+            _counted(conn, now, row, _live_in(conn, now, row[0]), _final_in(conn, row[0])) for row in rows
+        ]
+    live = _live(conn, now)
+    final: dict[int, tuple[int, ...]] = {row[0]: row[1:] for row in _rows(conn, "counts_final")}
+    return [
+        _counted(conn, now, row, live.get(row[0], NOTHING[:5]), final.get(row[0], NOTHING))
+        for row in _rows(conn, "counts_inboxes")
+    ]
 
 
-def _live(conn: Db, now: Instant, only: int | None) -> dict[int, tuple[int, int, int, int, int]]:
-    """(ready, leased, delayed, held, past expiry) of each inbox, ready as a correction.
+def _counted(conn: Db, now: Instant, row: tuple[Any, ...], live: Live, final: tuple[int, ...]) -> InboxCounts:
+    """The counts of one inbox. Arguments by position: there may be very many inboxes."""
+    id, name, life, paused, draining, bound, policy, ordered = row
+    moved, leased, delayed, held, past = live
+    accepted, done, buried, expired, bounced, cancelled, over, lost, retried = final
+    ready = accepted - done - buried - expired - bounced - cancelled + moved
+    return InboxCounts(
+        name, accepted, ready, leased, delayed, held, done, buried, expired + past, bounced, cancelled,
+        _oldest(conn, now, id) if ready else None, bool(paused), bool(draining), life == ENDED, bound, policy,
+        bool(ordered), over, lost, retried,
+    )  # fmt: skip
 
-    Ready mail may be very many, so it is not counted but is what remains of all live mail: the
-    first number is what to add to the live count.
-    """
+
+def _live(conn: Db, now: Instant) -> dict[int, Live]:
+    """The live mail of every inbox that has any but ready mail."""
     table: dict[int, list[int]] = defaultdict(lambda: [0] * 5)
-    if only is None:
-        for inbox, state, count in _rows(conn, "counts_live"):
-            table[inbox][state] = count
-    else:
-        for state in (State.LEASED, State.DELAYED, State.HELD):
-            table[only][state] = _rows(conn, "counts_live_one", int(state), only)[0][0]
-    for inbox, count, _ in _rows(conn, "counts_due", now.boot, only):
+    for inbox, state, count in _rows(conn, "counts_live"):
+        table[inbox][state] = count
+    for inbox, count, _ in _rows(conn, "counts_due", now.boot):
         table[inbox][State.DELAYED] -= count
-    for inbox, count, _ in _rows(conn, "counts_lapsed", now.boot, only):
+    for inbox, count, _ in _rows(conn, "counts_lapsed", now.boot):
         table[inbox][State.LEASED] -= count
-    for inbox, state, due, count in _rows(conn, "counts_expired", now.boot, only):
-        if state == State.HELD or (state == State.DELAYED and not due):
-            table[inbox][state] -= count
-        table[inbox][4] += count
-    return {inbox: (-sum(n), n[1], n[2], n[3], n[4]) for inbox, n in table.items()}
+    for inbox, state, due, count in _rows(conn, "counts_expired", now.boot):
+        _pass(table[inbox], state, due, count)
+    return {inbox: _moved(n) for inbox, n in table.items()}
+
+
+def _live_in(conn: Db, now: Instant, inbox: int) -> Live:
+    """The live mail of one inbox, at the price of what is in it."""
+    n = [0] * 5
+    for state, count in _rows(conn, "counts_one_live", inbox):
+        n[state] = count
+    if n[State.DELAYED]:
+        n[State.DELAYED] -= _rows(conn, "counts_one_due", now.boot, inbox)[0][0]
+    if n[State.LEASED]:
+        n[State.LEASED] -= _rows(conn, "counts_one_lapsed", now.boot, inbox)[0][0]
+    for state, due, count in _rows(conn, "counts_one_expired", now.boot, inbox):
+        _pass(n, state, due, count)
+    return _moved(n)
+
+
+def _pass(n: list[int], state: int, due: int, count: int) -> None:
+    """So many messages of a state are past their expiry; those that were due are no longer in it."""
+    if state == State.HELD or (state == State.DELAYED and not due):
+        n[state] -= count
+    n[4] += count
+
+
+def _moved(n: list[int]) -> Live:
+    return -sum(n), n[1], n[2], n[3], n[4]
+
+
+def _final_in(conn: Db, inbox: int) -> tuple[int, ...]:
+    row: tuple[int | None, ...] = _rows(conn, "counts_one_final", inbox)[0]
+    return tuple(value or 0 for value in row)
 
 
 def _oldest(conn: Db, now: Instant, inbox: int) -> int:

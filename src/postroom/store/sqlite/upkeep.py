@@ -97,6 +97,9 @@ def sweep(tx: Tx, op: Sweep, after: int) -> tuple[Changed, int]:
     wall = least_wall(tx)
     tx.run("session_forget", tx.boot - op.rows_us)
     forgotten = tx.run("spent_forget", wall - op.ids_us, op.limit)
+    first = tx.row("sweep_first", after)
+    if first is None or wall - op.rows_us < first[0] <= tx.wall:
+        return Changed(forgotten), 0  # it is too young, and so is all that was sent after it
     rows = tx.rows("sweep_rows", after, op.limit)
     for (
         seq,

@@ -74,7 +74,7 @@ def _account(conn: Db) -> Verification:
     found: dict[tuple[int, int], int] = {(inbox, state): n for inbox, state, n in rows("verify_rows")}
     for inbox, state, n in rows("verify_dropped"):
         found[inbox, state] = found.get((inbox, state), 0) + n
-    tallies = {row[0]: row[1:] for row in rows("counts_final", None)}
+    tallies = {row[0]: row[1:] for row in rows("counts_final")}
     damaged = {row[0]: row[1] for row in rows("verify_damaged")}
     faults: list[str] = []
     accepted = unaccounted = 0
