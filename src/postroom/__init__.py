@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .actors.actor import Actor as Actor
     from .actors.actor import handles as handles
-    from .actors.asking import NoAnswer as NoAnswer
     from .actors.errors import Reject as Reject
     from .actors.errors import RetryAfter as RetryAfter
     from .actors.supervisor import ChildSpec as ChildSpec
@@ -21,13 +20,14 @@ if TYPE_CHECKING:
     from .actors.system import System as System
     from .actors.system import open_postroom as open_postroom
     from .actors.wire import message as message
+    from .store.errors import NoAnswer as NoAnswer
     from .store.errors import PostroomError as PostroomError
 
 _HOMES = {
     "Actor": ".actors.actor",
     "ChildSpec": ".actors.supervisor",
     "Intensity": ".actors.supervisor",
-    "NoAnswer": ".actors.asking",
+    "NoAnswer": ".store.errors",
     "PostroomError": ".store.errors",
     "Reject": ".actors.errors",
     "Restart": ".actors.supervisor",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from ..mailbox.ids import derive, id_text
-from ..store.errors import Conflict, PostroomError, StoreUnavailable
+from ..store.errors import Conflict, NoAnswer, StoreUnavailable
 from ..store.port import Store
 from ..store.records import Accepted, Answer, Claim, Claimed, Delivery, Settle, StoredMessage, Verdict
 
@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from .runtime import Runtime
 
 ANSWERS = 100
-
-
-class NoAnswer(PostroomError):
-    """The message that was asked can give no answer any more: it is dead, expired, bounced or cancelled."""
-
-    code = "no_answer"
 
 
 class Question:

@@ -8,34 +8,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
-from ..store.errors import BadInput, InboxEnded, InboxFull, UnknownInbox
+from ..store.errors import Conflict, InboxFull, StoreUnavailable, UnknownInbox
 from ..store.port import Store
 from ..store.records import (
     Accepted,
-    Claim,
     Claimed,
     Delivery,
-    Extend,
     Extended,
     Send,
-    Settle,
     Settled,
-    StoredMessage,
     Unrouted,
-    Verdict,
+    Write,
 )
-from .address import check_inbox, shared_inbox
-from .envelope import MAX_ATTEMPTS, check_text, compose, micros
+from . import verbs
+from .envelope import MAX_ATTEMPTS, compose
 from .ids import IdMaker
-from .outputs import answer, outgoing, read_flags, reply_address
+from .outputs import read_flags
 from .oversight import Oversight
+from .verbs import LEASE
 from .waiting import Hints, Patience
 
 OPERATOR = "operator/cli"
-LEASE = 60.0
-LONGEST_LEASE = 86_400.0
-LONGEST_WAIT = 7 * 86_400.0
 RECLAIM_SECONDS = 0.5
 """How long a waiting poll trusts that nothing came: due mail and lapsed leases commit nothing."""
 
@@ -137,56 +132,44 @@ class Desk(Oversight):
         call repeated with the same ``key`` is given again what the first one leased. Raises
         ``UnknownInbox``, ``InboxEnded`` and ``BadInput``.
         """
-        check_inbox(inbox)
-        if not 1 <= max <= 1000:
-            raise BadInput(f"max is {max}", "it must lie in 1 to 1000", "choose another")
-        if key is not None:
-            check_text("key", key)
-        lease_us = _lease_us(lease)
-        micros("wait", wait, 0, LONGEST_WAIT)
-        found = self._claim(inbox, max, lease_us, key)
+        verbs.check_poll(inbox, wait, max, lease, key)
+        found = self._claim(inbox, max, lease, key)
         if found or not wait:
             return found
-        return self._wait(inbox, max, lease_us, key, wait)
+        return self._wait(inbox, max, lease, key, wait)
 
-    def _wait(self, inbox: str, most: int, lease_us: int, key: str | None, seconds: float) -> list[Delivery]:
+    def _wait(self, inbox: str, most: int, lease: float, key: str | None, seconds: float) -> list[Delivery]:
         patience = Patience(self.store.clock, seconds)
         with Hints(self.store, self._nap) as hints:
             look = Patience(self.store.clock, RECLAIM_SECONDS)
             while left := patience.left():
                 heard = hints.wait(min(left, look.left()))
-                if look.left() and not (heard and self._has_mail(inbox)):
+                if look.left() and not (heard and verbs.has_mail(self.store, inbox)):
                     continue
-                found = self._claim(inbox, most, lease_us, key)
+                found = self._claim(inbox, most, lease, key)
                 if found:
                     return found
                 look = Patience(self.store.clock, RECLAIM_SECONDS)
-        return self._claim(inbox, most, lease_us, key)
+        return self._claim(inbox, most, lease, key)
 
-    def _claim(self, inbox: str, limit: int, lease_us: int, key: str | None) -> list[Delivery]:
-        own = self.inbox(inbox)
-        if own.ended:
-            raise InboxEnded(f"inbox {inbox} has ended", "it takes no more mail", "register it again")
-        if own.paused:
-            return []
-        shared = shared_inbox(inbox)
-        sources = (inbox,) if shared is None else (inbox, shared)
-        try:
-            return self._one(Claim(sources, limit, 0, lease_us, True, key), Claimed).deliveries
-        except UnknownInbox:
-            if shared is None or self.store.counts(shared):
-                raise
-        return self._one(Claim((inbox,), limit, 0, lease_us, True, key), Claimed).deliveries
+    def _claim(self, inbox: str, most: int, lease: float, key: str | None) -> list[Delivery]:
+        for claim in verbs.claims(self.store, inbox, most, lease, key):
+            with suppress(UnknownInbox):  # perhaps only the shared one
+                found = self._one(claim, Claimed).deliveries
+                self._notice(inbox, found)
+                if found:
+                    return found
+                break
+        verbs.check_open(self.store, inbox)
+        return []
 
-    def _has_mail(self, inbox: str) -> bool:
-        """Whether a claim is worth the write lock, by the counts."""
-        shared = shared_inbox(inbox)
-        return any(
-            counts.ready and not counts.paused
-            for address in (inbox, shared)
-            if address is not None
-            for counts in self.store.counts(address)
-        )
+    def _notice(self, inbox: str, found: list[Delivery]) -> None:
+        """Tell whoever wakes this address that it has polled."""
+        put = verbs.noticed(self.store, inbox, found)
+        if put is not None:
+            # What was claimed is told in any case; a wake nobody answered for is counted as lost.
+            with suppress(Conflict, StoreUnavailable):
+                self._all([put])
 
     # Settling
 
@@ -198,6 +181,7 @@ class Desk(Oversight):
         sends: Sequence[Mapping[str, object]] = (),
         *,
         reply_type: str = "reply",
+        writes: Sequence[Write] = (),
     ) -> Settled:
         """End a lease as done. The reply and the sends are committed with it, or nothing is.
 
@@ -205,21 +189,11 @@ class Desk(Oversight):
         held for an asker that was never registered, and bounces from one that has ended. ``sends``
         are flags of ``send`` as JSON keys, all checked before anything is changed; they come from
         the inbox that is acked unless they say otherwise. Past the bound of an inbox they are
-        accepted all the same. Raises ``UnknownMessage``, ``LostLease``, ``BadInput``, and what
-        refuses one of the sends.
+        accepted all the same. ``writes`` are keyed records that commit with it. Raises
+        ``UnknownMessage``, ``LostLease``, ``BadInput``, and what refuses one of the sends.
         """
-        outputs: list[Send] = []
-        if reply is not None or sends:
-            source = self.show(id)
-            if reply is not None:
-                outputs.append(answer(source, fence, reply_type, reply, self._if_nobody(source)))
-            outputs += outgoing(source, fence, sends)
-        return self._one(Settle(id, fence, Verdict.ACK, outputs=outputs), Settled)
-
-    def _if_nobody(self, source: StoredMessage) -> Unrouted:
-        """What becomes of a reply if the asker is not there, which is not the worker's fault."""
-        ended = any(counts.ended for counts in self.store.counts(reply_address(source)))
-        return Unrouted.BOUNCE if ended else Unrouted.HOLD
+        settle = verbs.ack_of(self.store, id, fence, reply, sends, reply_type=reply_type, writes=writes)
+        return self._one(settle, Settled)
 
     def nack(
         self,
@@ -235,20 +209,8 @@ class Desk(Oversight):
         ``dead`` buries the message at once; ``release`` makes it ready and gives the attempt back.
         Raises ``UnknownMessage``, ``LostLease`` and ``BadInput``.
         """
-        if dead and release:
-            raise BadInput("dead and release exclude each other", "a message has one fate", "choose")
-        if delay is not None and (dead or release):
-            raise BadInput("a delay is for a retry", "dead and release take none", "leave one out")
-        if reason is not None:
-            check_text("reason", reason, 2000)
-        verdict = Verdict.DEAD if dead else Verdict.RELEASE if release else Verdict.RETRY
-        delay_us = None if delay is None else micros("delay", delay, 0, LONGEST_WAIT)
-        return self._one(Settle(id, fence, verdict, delay_us=delay_us, reason=reason), Settled)
+        return self._one(verbs.nack_of(id, fence, delay, reason, dead=dead, release=release), Settled)
 
     def extend(self, id: bytes, fence: int, lease: float = LEASE) -> Extended:
         """Make a lease last ``lease`` seconds from now. Raises ``UnknownMessage``, ``LostLease``."""
-        return self._one(Extend(id, fence, _lease_us(lease)), Extended)
-
-
-def _lease_us(seconds: float) -> int:
-    return micros("lease", seconds, 0.001, LONGEST_LEASE)
+        return self._one(verbs.extend_of(id, fence, lease), Extended)

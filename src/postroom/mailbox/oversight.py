@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from ..store.errors import BadInput, OutcomeUnknown, PostroomError, UnknownInbox, UnknownMessage
+from ..store.errors import BadInput, OutcomeUnknown, PostroomError
 from ..store.port import Store
 from ..store.records import (
     Answer,
@@ -27,11 +27,10 @@ from ..store.records import (
 )
 from ..store.states import State
 from ..store.transact import transact
-from . import pairs
+from . import pairs, verbs
 from .address import check_address, check_inbox
 from .codec import encode
 from .envelope import check_text
-from .ids import id_text
 
 STATES = frozenset(state.word for state in State)
 T = TypeVar("T")
@@ -48,12 +47,7 @@ class Oversight:
 
     def show(self, id: bytes) -> StoredMessage:
         """The message with its history. Raises ``UnknownMessage``."""
-        found = self.store.message(id)
-        if found is None:
-            raise UnknownMessage(
-                f"no message {id_text(id)}", "it was never sent, or is forgotten", "check the id"
-            )
-        return found
+        return verbs.message_of(self.store, id)
 
     def peek(
         self, inbox: str, limit: int = 20, *, state: str | None = None, after: int = 0
@@ -70,12 +64,7 @@ class Oversight:
 
     def inbox(self, inbox: str) -> InboxCounts:
         """One inbox as of now. Raises ``UnknownInbox``."""
-        found = self.store.counts(check_inbox(inbox))
-        if not found:
-            raise UnknownInbox(
-                f"no inbox {inbox}", "it was never registered", "register it with: postroom pair"
-            )
-        return found[0]
+        return verbs.counts_of(self.store, inbox)
 
     def dead(self, inbox: str | None = None, limit: int = 100) -> list[StoredMessage]:
         """Dead letters of one inbox or of all, oldest first. Raises ``UnknownInbox``."""

@@ -24,18 +24,36 @@ ACTIVE, ENDED = "active", "ended"
 
 
 class Binding(Struct, frozen=True):
-    """A task with its two inboxes. ``since`` is wall time in microseconds; ``state`` active or ended."""
+    """A task with its two inboxes. ``since`` is wall time in microseconds; ``state`` active or ended.
+
+    The inboxes of a ``disposable`` one end when its task is finished. No two bindings of one task have
+    the same ``since``.
+    """
 
     task: str
     manager: str
     worker: str
     state: str
     since: int
+    disposable: bool = False
 
     def value(self) -> bytes:
-        """The record's value: all but the task, which is its key."""
+        """The record's value: all but the task, which is its key, and what is as it always is."""
         body = {name: getattr(self, name) for name in ("manager", "since", "state", "worker")}
-        return msgspec.json.encode(body)
+        return msgspec.json.encode({**body, "disposable": True} if self.disposable else body)
+
+
+class _Value(Struct, frozen=True):
+    """A binding as it is stored, under its task's name."""
+
+    manager: str
+    worker: str
+    state: str
+    since: int
+    disposable: bool = False
+
+
+_decoder = msgspec.json.Decoder(_Value)
 
 
 class Pairing(Struct, frozen=True):
@@ -45,7 +63,7 @@ class Pairing(Struct, frozen=True):
     already: bool
 
 
-def new_binding(task: str, manager: str, worker: str, since: int) -> Binding:
+def new_binding(task: str, manager: str, worker: str, since: int, *, disposable: bool = False) -> Binding:
     """A checked, active binding; ``manager`` and ``worker`` are names or addresses.
 
     Raises ``BadInput``.
@@ -56,18 +74,19 @@ def new_binding(task: str, manager: str, worker: str, since: int) -> Binding:
         address_in("worker", worker),
         ACTIVE,
         since,
+        disposable,
     )
 
 
 def binding_of(record: Record) -> Binding:
     """What a stored record says. Raises ``StoreUnavailable`` if it is damaged."""
     try:
-        value = msgspec.json.decode(record.value, type=dict[str, str | int])
-        return msgspec.convert({"task": record.key, **value}, Binding)
+        value = _decoder.decode(record.value)
     except msgspec.MsgspecError as error:
         raise StoreUnavailable(
             f"the binding of task {record.key} is damaged", str(error), "run: postroom verify --deep"
         ) from error
+    return Binding(record.key, value.manager, value.worker, value.state, value.since, value.disposable)
 
 
 def find(store: Store, task: str) -> tuple[Binding | None, int]:
@@ -95,16 +114,19 @@ def bind(store: Store, wanted: Binding) -> tuple[Binding, Put | None]:
     """
     present, version = find(store, wanted.task)
     if present is not None and present.state == ACTIVE:
-        if (present.manager, present.worker) == (wanted.manager, wanted.worker):
+        same = (present.manager, present.worker) == (wanted.manager, wanted.worker)
+        if same and present.disposable >= wanted.disposable:
             return present, None
         raise Conflict(
             f"task {wanted.task} is paired",
-            f"with {present.manager} and {present.worker}",
+            f"with {present.manager} and {present.worker}" + (", and not disposable" if same else ""),
             "choose another task name",
         )
     busy, worker_version = task_of(store, wanted.worker)
     if busy is not None:
         raise Conflict(f"{wanted.worker} is paired", f"it works on task {busy}", "choose another worker")
+    if present is not None and present.since >= wanted.since:  # the wall clock was set back
+        wanted = msgspec.structs.replace(wanted, since=present.since + 1)
     return wanted, Put(
         (
             Write(OWNER, BINDING, wanted.task, wanted.value(), version),
@@ -154,11 +176,15 @@ def commands(binding: Binding, store_url: str | None = None) -> dict[str, list[s
             f"postroom poll{at} {manager} --wait 30",
             f"postroom ack{at} ID --fence F",
             *settle,
+            f"postroom heartbeat{at} {task} --role manager",
+            f"postroom loop status{at} {task}",
+            f"postroom finish{at} {task}",
         ],
         "worker": [
             f"postroom poll{at} {worker} --wait 30",
             f"postroom ack{at} ID --fence F --reply '{{\"ok\":true}}'",
             f"postroom send{at} manager-of:{task} --from {worker} --type report --body '{{}}'",
             *settle,
+            f"postroom heartbeat{at} {task} --role worker",
         ],
     }

@@ -9,11 +9,10 @@ from typing import Protocol, TypeVar
 
 import trio
 
-from ..actors.asking import NoAnswer
 from ..actors.system import System
 from ..mailbox.desk import Desk
 from ..mailbox.ids import IdMaker, id_text
-from ..store.errors import LostLease, OutcomeUnknown, PostroomError, Refused, StoreUnavailable
+from ..store.errors import LostLease, NoAnswer, OutcomeUnknown, PostroomError, Refused, StoreUnavailable
 from ..store.port import Store
 from ..store.records import Delivery, Settle, Verdict, Write
 from ..store.transact import transact_one

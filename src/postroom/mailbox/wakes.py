@@ -1,0 +1,139 @@
+"""What is known of the waking of one address: whether a wake is under way, and how earlier ones ended.
+
+A wake is *sent* to an app thread by somebody else's means, so nothing proves that it arrived but the
+poll that follows. It ends as useful (the poll found mail), empty (it found none) or lost (no poll came
+within its window). The next window after a lost one is twice as long.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ..store.clock import MICROS
+from .keeping import Kept
+from .moments import Moment, age_us, moment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..store.clock import Clock
+    from ..store.port import Store
+    from ..store.records import Write
+
+WINDOW_SECONDS, LONGEST_WINDOW_SECONDS = 180, 3600
+
+
+class WakeState(StrEnum):
+    """``SENDING``: somebody is about to wake, and may have done so. ``SENT``: it was done."""
+
+    IDLE = "idle"
+    SENDING = "sending"
+    SENT = "sent"
+
+
+UNDER_WAY = frozenset({WakeState.SENDING, WakeState.SENT})
+
+
+class Wake(Struct, frozen=True, omit_defaults=True):
+    """The waking of one address.
+
+    ``at`` is when the wake under way began and ``receipt`` what it belongs to. ``streak`` is how many
+    were lost in a row. The outcomes are counted for all time. ``shared`` are the messages that this
+    address has leased from its role's shared inbox, as text id and fence.
+    """
+
+    state: WakeState = WakeState.IDLE
+    at: Moment | None = None
+    receipt: str | None = None
+    thread_id: str | None = None
+    streak: int = 0
+    useful: int = 0
+    empty: int = 0
+    lost: int = 0
+    blocked: int = 0
+    shared: tuple[tuple[str, int], ...] = ()
+
+
+WAKES = Kept("postroom/wakes", "wake", Wake)
+ASLEEP = Wake()
+
+
+def find(store: Store, address: str) -> tuple[Wake, int]:
+    """The wake of an address and its record's version; an idle one and 0 if it was never woken."""
+    found, version = WAKES.find(store, address)
+    return ASLEEP if found is None else found, version
+
+
+def write(address: str, wake: Wake, version: int) -> Write:
+    """The write that puts ``wake`` in the place of what was read at ``version``."""
+    return WAKES.write(address, wake, version)
+
+
+def window_us(wake: Wake) -> int:
+    """How long a poll may take to follow the wake, in microseconds."""
+    return min(WINDOW_SECONDS << min(wake.streak, 16), LONGEST_WINDOW_SECONDS) * MICROS
+
+
+def left_us(clock: Clock, wake: Wake) -> int:
+    """What is left of the window of the wake under way, in microseconds; 0 if it is over, or none is."""
+    if wake.at is None or wake.state not in UNDER_WAY:
+        return 0
+    return max(0, window_us(wake) - age_us(clock, wake.at))
+
+
+def pending(clock: Clock, wake: Wake) -> bool:
+    """Whether a poll may still follow the wake under way."""
+    return left_us(clock, wake) > 0
+
+
+def overdue(clock: Clock, wake: Wake) -> bool:
+    """Whether the wake under way is lost: its window is over and nobody polled."""
+    return wake.state in UNDER_WAY and not left_us(clock, wake)
+
+
+def settled(clock: Clock, wake: Wake) -> Wake:
+    """The same with a wake that is overdue counted as lost."""
+    if not overdue(clock, wake):
+        return wake
+    return replace(
+        wake, state=WakeState.IDLE, at=None, receipt=None, streak=wake.streak + 1, lost=wake.lost + 1
+    )
+
+
+def reserved(clock: Clock, wake: Wake, receipt: str, thread_id: str) -> Wake:
+    """Somebody is about to wake: from here on a second one would be one too many."""
+    return replace(
+        settled(clock, wake),
+        state=WakeState.SENDING,
+        at=moment(clock),
+        receipt=receipt,
+        thread_id=thread_id,
+    )
+
+
+def sent(clock: Clock, wake: Wake, receipt: str, thread_id: str) -> Wake:
+    """The thread was woken just now."""
+    return replace(reserved(clock, wake, receipt, thread_id), state=WakeState.SENT)
+
+
+def failed(wake: Wake) -> Wake:
+    """The wake that was reserved surely had no effect."""
+    return replace(wake, state=WakeState.IDLE, at=None, receipt=None)
+
+
+def blocked(wake: Wake) -> Wake:
+    """There was mail and no thread to wake."""
+    return replace(wake, blocked=wake.blocked + 1)
+
+
+def polled(wake: Wake, *, found: bool, shared: Sequence[tuple[str, int]] = ()) -> Wake:
+    """The address has polled. A late poll too answers the wake, if nobody has counted it lost yet."""
+    after = replace(wake, shared=(*wake.shared, *shared)[-16:]) if shared else wake
+    if after.state not in UNDER_WAY:
+        return after
+    counted = replace(after, useful=after.useful + 1) if found else replace(after, empty=after.empty + 1)
+    return replace(counted, state=WakeState.IDLE, at=None, receipt=None, streak=0)
