@@ -25,8 +25,9 @@ from .messages import SENDS_LIMIT, read_body, read_stdin, write_message
 from .parsing import Parser, Subparsers, whole
 
 if TYPE_CHECKING:
-    from ..store.records import Delivery
+    from ..store.records import Delivery, Write
 
+ROLE_ACKS = ("received", "accepted", "blocked")
 SHAPE = "with --json one document; otherwise a line of: id, fence, type, sender, attempt, body,"
 
 
@@ -88,6 +89,12 @@ def _add_settling(subparsers: Subparsers[Parser]) -> None:
     ack.add_argument(
         "--send", choices=["-"], help="send messages too: a JSON object of send's flags on each line of stdin"
     )
+    ack.add_argument(
+        "--role-ack",
+        choices=ROLE_ACKS,
+        help="what you say of the work itself, which is no proof that it is done",
+    )
+    ack.add_argument("--role-text", metavar="T", help="with --role-ack: a line about it")
     ack.set_defaults(command=ack_message)
 
     nack = subparsers.add_parser("nack", help="give a claimed message back: retry, release or dead")
@@ -200,11 +207,21 @@ def ack_message(args: Namespace, out: TextIO) -> int:
         raise BadInput(
             "--reply - and --send - both read standard input", "there is only one", "give the reply in place"
         )
+    if args.role_text is not None and args.role_ack is None:
+        raise BadInput("--role-text without --role-ack", "it says something about it", "give both")
     reply = None if args.reply is None else read_body(args.reply)
     sends = read_lines(read_stdin(SENDS_LIMIT, "the sends")) if args.send else []
     with opened_desk(args) as desk:
-        settled = desk.ack(id, args.fence, reply, sends)
+        said = [] if args.role_ack is None else [_said(desk, id, args.role_ack, args.role_text)]
+        settled = desk.ack(id, args.fence, reply, sends, writes=said)
     return _write_settled(args, out, views.settled_view(id, settled))
+
+
+def _said(desk: Desk, id: bytes, role_ack: str, text: str | None) -> Write:
+    """What the recipient says of a message, to commit with its settlement."""
+    from ..actors.loops.acks import role_ack_write  # only those who say something pay for it
+
+    return role_ack_write(desk.store, desk.show(id), role_ack, text)
 
 
 def nack_message(args: Namespace, out: TextIO) -> int:

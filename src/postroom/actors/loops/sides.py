@@ -1,0 +1,98 @@
+"""The two sides of a binding: what lies before each of them, and what each should do next.
+
+What is claimable is what ``store.counts`` says is ready in an inbox that is not paused; nothing here
+has an opinion of its own on that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from ...mailbox import heartbeats, wakes
+from ...mailbox.address import shared_inbox
+from ...mailbox.ids import id_text, parse_id
+
+if TYPE_CHECKING:
+    from ...mailbox.pairs import Binding
+    from ...store.port import Store
+    from ...store.records import StoredMessage
+
+SHOWN = 5
+"""How many held messages are named one by one."""
+
+HEARTBEAT_SECONDS = 120
+LIVE = ("ready", "leased", "delayed", "held")
+
+
+class Side(Struct, frozen=True):
+    """What lies before one side: own claimable mail, what its role shares, and the leases it holds."""
+
+    role: str
+    address: str
+    mail: int
+    shared: int
+    leased: int
+    waiting: int
+    paused: bool
+    gone: bool
+    held: tuple[StoredMessage, ...] = ()
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to do now."""
+        return bool(self.mail or self.shared or self.leased)
+
+
+def address_of(binding: Binding, role: str) -> str:
+    """The inbox of a role in a binding."""
+    return binding.manager if heartbeats.check_role(role) == heartbeats.MANAGER else binding.worker
+
+
+def side_of(store: Store, binding: Binding, role: str) -> Side:
+    """One side as of now. ``waiting`` is mail that is delayed or held."""
+    address = address_of(binding, role)
+    mail = leased = waiting = 0
+    paused, gone = False, True
+    for counts in store.counts(address):
+        paused, gone = counts.paused, counts.ended
+        mail = 0 if counts.paused or counts.ended else counts.ready
+        leased, waiting = counts.leased, counts.delayed + counts.held
+    held = tuple(store.peek(address, SHOWN, state="leased")) if leased else ()
+    held = tuple(message for message in held if message.state == "leased")
+    taken = shared_leases(store, address)
+    return Side(
+        role, address, mail, _shared_mail(store, address), leased + len(taken), waiting, paused, gone,
+        (*held, *taken)[:SHOWN],
+    )  # fmt: skip
+
+
+def _shared_mail(store: Store, address: str) -> int:
+    shared = shared_inbox(address)
+    found = [] if shared is None else store.counts(shared)
+    return sum(counts.ready for counts in found if not counts.paused and not counts.ended)
+
+
+def shared_leases(store: Store, address: str) -> list[StoredMessage]:
+    """The messages of its role's shared inbox that an address holds now."""
+    wake, _ = wakes.find(store, address)
+    found = [(store.message(parse_id(id)), fence) for id, fence in wake.shared]
+    return [m for m, fence in found if m is not None and m.state == "leased" and m.fence == fence]
+
+
+def next_commands(task: str, side: Side, at: str = "") -> list[str]:
+    """What this side should run now, ready to paste; ``at`` are options that go with every command.
+
+    What it holds comes first, then its mail; with neither it sleeps and looks again, as long as it
+    is awake at all.
+    """
+    commands: list[str] = []
+    for message in side.held:
+        fence = f"{id_text(message.id)} --fence {message.fence}"
+        commands += [f"postroom ack{at} {fence}", f"postroom extend{at} {fence}"]
+    if not commands and (side.mail or side.shared):
+        commands.append(f"postroom poll{at} {side.address} --wait 30")
+    if not commands:
+        commands.append(f"sleep {HEARTBEAT_SECONDS}")
+    return [*commands, f"postroom heartbeat{at} {task} --role {side.role}"]
