@@ -6,10 +6,10 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from ..mailbox.address import check_inbox
 from ..store.errors import BadInput
@@ -18,6 +18,23 @@ from .parsing import meant
 
 FILE = "postroom.toml"
 PREFIX = "POSTROOM_"
+
+PairRole = Literal["manager", "worker"]
+Template = Annotated[tuple[str, ...], Meta(min_length=1)]
+
+
+class Wakeups(Struct, frozen=True, forbid_unknown_fields=True):
+    """The table ``[wakeups]``: how ``wakeup drive`` wakes, by a command or a webhook for each role.
+
+    ``autopilot`` is ``started`` for the tasks whose autopilot was started, ``all`` for those too where
+    nobody stopped it. ``timeout`` and ``debounce`` are in seconds.
+    """
+
+    autopilot: Literal["started", "all"] = "started"
+    command: dict[PairRole, Template] = {}
+    webhook: dict[PairRole, str] = {}
+    timeout: Annotated[float, Meta(ge=0.01, le=120)] = 30.0
+    debounce: Annotated[float, Meta(ge=0, le=60)] = 0.5
 
 
 class Settings(Struct, frozen=True):
@@ -31,6 +48,7 @@ class Settings(Struct, frozen=True):
     lease: float = 60.0
     listen: str = "127.0.0.1:9464"
     inboxes: tuple[str, ...] = ()
+    wakeups: Wakeups = Wakeups()
 
 
 def load(

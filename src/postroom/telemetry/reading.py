@@ -13,6 +13,7 @@ from ..store.errors import PostroomError
 from ..store.port import Store
 from ..store.records import InboxCounts
 from .labels import DECLARED_OWNER, declared_in
+from .wake_families import read_outcomes
 
 MAX_AGE_SECONDS = 1.0
 TIME_LIMIT_SECONDS = 5.0
@@ -27,6 +28,7 @@ class Reading(Struct, frozen=True):
     sessions: dict[str, int]
     activations: int
     declared: set[str]
+    wakes: dict[str, int]
 
 
 def read(store: Store) -> Reading:
@@ -41,6 +43,7 @@ def read(store: Store) -> Reading:
         sessions,
         len(store.activations()),
         declared_in(store.records(DECLARED_OWNER)),
+        read_outcomes(store),
     )
 
 

@@ -12,6 +12,7 @@ from ..store.clock import MICROS
 from ..store.records import InboxCounts
 from .labels import INBOX_CAP, OTHER, ROLE_CAP, Allowed
 from .reading import Reading
+from .wake_families import wake_families
 
 LIVE_WORDS: tuple[str, ...] = ("ready", "leased", "delayed", "held")
 FINAL_WORDS: tuple[str, ...] = ("done", "expired", "bounced", "cancelled")
@@ -94,6 +95,7 @@ def store_families(
     yield GaugeMetricFamily(
         "postroom_activations", "Living instances of stateful actors.", value=reading.activations
     )
+    yield from wake_families(reading.wakes)
 
 
 def message_families(grouped: Grouped) -> Iterator[Metric]:

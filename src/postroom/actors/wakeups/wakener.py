@@ -1,0 +1,261 @@
+"""The wakener: judges whoever may have mail, and wakes them through a driver.
+
+It works by bells and alarms: what it does costs by the addresses that get mail, never by all that
+there are. What it knows is in the records, so after a crash another one goes on from there: a wake
+that was reserved and perhaps not sent stays pending until its window ends, and counts as lost then.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from random import Random
+
+import trio
+
+from ...mailbox import wakes
+from ...mailbox.address import SHARED
+from ...mailbox.heartbeats import WORKER
+from ...mailbox.ids import IdMaker
+from ...mailbox.wakes import Wake
+from ...store.clock import MICROS
+from ...store.commit import GroupCommit
+from ...store.errors import StoreUnavailable
+from ...store.port import Store
+from . import planning
+from .alarms import Alarms
+from .drivers import Driver
+from .planning import Look
+from .rules import Reason, Status
+from .sides import Sides, Wanted
+from .waking import AGAIN_SECONDS, AT_ONCE, PAUSE_SECONDS, TRIES, Waking
+from .watch import StaleWatch
+
+DEBOUNCE_SECONDS = 0.5
+RELOOK_SECONDS = 5.0
+"""How often mail is looked at that waits behind a lease, or in a shared inbox: its end rings no bell."""
+
+BREATH_SECONDS = 10.0
+"""How long after a turn in flight somebody is not woken: mostly they poll again by themselves."""
+
+BLOCKED_SECONDS = 60.0
+PATROL_SECONDS = 60.0
+
+CANDIDATES = 16
+"""Members of a role that are looked at in one go for each message in its shared inbox."""
+
+
+def everybody(task: str, role: str) -> bool:
+    """All roles of all tasks are to be woken."""
+    return True
+
+
+class Wakener:
+    """Wakes app threads, for one store and one trio program.
+
+    ``wanted`` says which role of which task is woken at all. ``rng`` decides who of a role is asked
+    first to take its shared mail. Every ``patrol`` seconds (infinity for never) the counts of all
+    inboxes are compared with what was heard, since a bell may go unheard; only other processes are
+    not heard for certain.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        commit: GroupCommit,
+        ids: IdMaker,
+        driver: Driver,
+        *,
+        rng: Random,
+        wanted: Wanted = everybody,
+        debounce: float = DEBOUNCE_SECONDS,
+        tries: int = TRIES,
+        pause: float = PAUSE_SECONDS,
+        at_once: int = AT_ONCE,
+        patrol: float = PATROL_SECONDS,
+    ) -> None:
+        self._store = store
+        self._rng = rng
+        self._debounce = debounce
+        self._patrol_seconds = patrol
+        self._waking = Waking(store, commit, ids, driver, tries=tries, pause=pause, at_once=at_once)
+        self._sides = Sides(store, wanted)
+        self._stale = StaleWatch(store, commit)
+        self._alarms = Alarms()
+        self._moved = trio.Event()
+        self._loaded = -inf
+        self._busy: set[str] = set()
+        self._flew: dict[str, float] = {}
+        self._blocked: set[str] = set()
+
+    def ring(self, inboxes: set[str]) -> None:
+        """There may be mail in these inboxes. Several bells within the debounce time are one."""
+        at = trio.current_time() + self._debounce
+        for inbox in inboxes:
+            self._set(inbox, at)
+
+    def _set(self, inbox: str, at: float) -> None:
+        earlier = at < self._alarms.next()
+        self._alarms.set(inbox, at)
+        if earlier:
+            self._moved.set()
+
+    def _later(self, inbox: str, seconds: float) -> None:
+        self._set(inbox, trio.current_time() + seconds)
+
+    async def run(self) -> None:
+        """Judge and wake, for ever, until cancelled. A store that is away for a while ends nothing.
+
+        Cancelled, drivers that are at work are too; what they have done is told by the polls that follow.
+        """
+        self._busy.clear()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._patrol)
+            nursery.start_soon(self._stale.run)
+            while True:
+                await self._wait()
+                for inbox in self._alarms.due(trio.current_time()):
+                    try:
+                        self._attend(inbox, nursery)
+                    except StoreUnavailable:
+                        self._later(inbox, AGAIN_SECONDS)
+
+    async def _wait(self) -> None:
+        """Until an alarm is due."""
+        while (at := self._alarms.next()) > trio.current_time():
+            self._moved = trio.Event()
+            with trio.move_on_at(at):
+                await self._moved.wait()
+        await trio.lowlevel.checkpoint()
+
+    # Looking at everything, now and then
+
+    async def _patrol(self) -> None:
+        """At the start, and every now and then, look at everything that is counted."""
+        while True:
+            try:
+                await self._look_around()
+            except StoreUnavailable:
+                await trio.sleep(AGAIN_SECONDS)
+                continue
+            await trio.sleep(self._patrol_seconds)
+
+    async def _look_around(self) -> None:
+        """Read the bindings, and set alarms by what the store holds now."""
+        self._load()
+        now = trio.current_time()
+        for address, (wake, _) in wakes.WAKES.all(self._store).items():
+            if wake.state in wakes.UNDER_WAY:
+                self._set(address, now + wakes.left_us(self._store.clock, wake) / MICROS)
+        if self._store.commits_in_thread:
+            counted = await trio.to_thread.run_sync(self._store.counts)
+        else:
+            counted = self._store.counts()
+        for counts in counted:
+            if counts.ready and not counts.paused:
+                self._set(counts.inbox, now + self._debounce)
+            if counts.leased:
+                self._stale.watch(counts.inbox, 0.0)
+
+    def _load(self) -> None:
+        self._sides.load()
+        self._loaded = trio.current_time()
+
+    # Judging one address
+
+    def _attend(self, inbox: str, nursery: trio.Nursery) -> None:
+        if inbox.startswith(SHARED):
+            self._attend_shared(inbox, nursery)
+        else:
+            self._judge(inbox, nursery)
+
+    def _judge(self, address: str, nursery: trio.Nursery) -> bool:
+        """Look at an address and do what the rules say; whether it is being woken now."""
+        if address in self._busy:
+            return True
+        look = self._look(address)
+        if look is None:
+            return False
+        status, reason = look.verdict
+        if reason is not Reason.NO_THREAD:
+            self._blocked.discard(address)
+        if status is Status.READY and self._rests(address):
+            return False
+        if status is Status.READY:
+            self._busy.add(address)
+            nursery.start_soon(self._wake, look)
+            return True
+        self._note(look, reason, nursery)
+        return False
+
+    def _look(self, address: str) -> Look | None:
+        """What there is to know of an address; None if nobody is to wake it."""
+        side = self._sides.of(address)
+        if side is None:
+            self._ask_later(address)
+            return None
+        binding, role = side
+        if role == WORKER:
+            self._stale.watch(address)
+        return planning.look(self._store, binding.task, role, address)
+
+    def _ask_later(self, address: str) -> None:
+        """It may be the manager of a binding made since all were read: read them again, not too often."""
+        if self._sides.knows(address) or not planning.has_thread(self._store, address):
+            return
+        age = trio.current_time() - self._loaded
+        if age < RELOOK_SECONDS:
+            self._later(address, RELOOK_SECONDS - age)
+            return
+        self._load()
+        if self._sides.knows(address):
+            self._later(address, 0.0)
+
+    def _rests(self, address: str) -> bool:
+        """Whether its last turn ended so lately that it may yet poll by itself."""
+        since = trio.current_time() - self._flew.get(address, -inf)
+        if since < BREATH_SECONDS:
+            self._later(address, BREATH_SECONDS - since)
+            return True
+        self._flew.pop(address, None)
+        return False
+
+    def _note(self, look: Look, reason: Reason, nursery: trio.Nursery) -> None:
+        """Have it looked at again when that may matter; count what is over, and what is blocked."""
+        address = look.address
+        if reason is Reason.WAKE_PENDING:
+            self._later(address, wakes.left_us(self._store.clock, look.wake) / MICROS)
+        elif reason is Reason.IN_FLIGHT and look.mail:
+            self._flew[address] = trio.current_time()
+            self._later(address, RELOOK_SECONDS)
+        elif reason is Reason.NO_THREAD:
+            self._later(address, BLOCKED_SECONDS)
+            if address not in self._blocked:
+                self._blocked.add(address)
+                nursery.start_soon(self._put, look, wakes.blocked(look.wake))
+                return
+        if wakes.overdue(self._store.clock, look.wake):
+            nursery.start_soon(self._put, look, wakes.settled(self._store.clock, look.wake))
+
+    def _attend_shared(self, inbox: str, nursery: trio.Nursery) -> None:
+        """Have some of a role look whether they are to take its shared mail, not all at once."""
+        left = planning.claimable(self._store, inbox)
+        if not left:
+            return
+        self._later(inbox, RELOOK_SECONDS)
+        role = inbox.removeprefix(SHARED)
+        for address in self._sides.members(role, self._rng.random())[: CANDIDATES * left]:
+            if self._judge(address, nursery):
+                left -= 1
+            if not left:
+                return
+
+    async def _wake(self, look: Look) -> None:
+        try:
+            again = await self._waking.wake(look)
+        finally:
+            self._busy.discard(look.address)
+        if again < inf:
+            self._later(look.address, again)
+
+    async def _put(self, look: Look, wake: Wake) -> None:
+        await self._waking.note(wakes.write(look.address, wake, look.version))

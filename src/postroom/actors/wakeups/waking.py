@@ -1,0 +1,156 @@
+"""Waking one address: reserve, judge again, let a driver try, write what became of it.
+
+The reservation is durable before the driver acts. Whoever crashes in between leaves a wake that may
+have had its effect: it stays pending, and counts as lost when its window has ended without a poll.
+"""
+
+from __future__ import annotations
+
+import logging
+from math import inf
+
+import trio
+
+from ...mailbox import wakes
+from ...mailbox.ids import IdMaker, id_text
+from ...mailbox.wakes import Wake
+from ...store.clock import MICROS
+from ...store.commit import GroupCommit
+from ...store.errors import Conflict, StoreUnavailable
+from ...store.port import Store
+from ...store.records import Put, Write
+from . import planning, rules
+from .drivers import Delivered, Driver, Order
+from .planning import Look
+from .rules import Status
+
+TRIES, PAUSE_SECONDS = 3, 0.5
+AT_ONCE = 16
+"""Drivers that may be at work at the same time."""
+
+SOON_SECONDS = 0.5
+AGAIN_SECONDS = 1.0
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 30.0, 3600.0
+"""When a driver is tried again that failed all its tries; each time twice as long after."""
+
+LONGEST_DRIVE_SECONDS = 150.0
+"""The longest that any driver may take: less than the shortest window of a wake."""
+
+log = logging.getLogger("postroom.wakeups")
+
+
+class Waking:
+    """Wakes addresses, each once for a reservation."""
+
+    def __init__(
+        self,
+        store: Store,
+        commit: GroupCommit,
+        ids: IdMaker,
+        driver: Driver,
+        *,
+        tries: int = TRIES,
+        pause: float = PAUSE_SECONDS,
+        at_once: int = AT_ONCE,
+    ) -> None:
+        self._store = store
+        self._commit = commit
+        self._ids = ids
+        self._driver = driver
+        self._tries = tries
+        self._pause = pause
+        self._slots = trio.CapacityLimiter(at_once)
+        self._url = planning.shown_url(store)
+        self._failures: dict[str, int] = {}
+
+    async def wake(self, look: Look) -> float:
+        """Wake whoever was found ready, unless it turns out needless.
+
+        Returns in how many seconds it is to be looked at again; infinity for not until a bell rings.
+        """
+        try:
+            async with self._slots:
+                order = await self._reserve(look)
+                return SOON_SECONDS if order is None else await self._drive(order)
+        except StoreUnavailable as error:
+            log.warning("%s is not woken: %s", look.address, error)
+            return AGAIN_SECONDS
+
+    async def _reserve(self, look: Look) -> Order | None:
+        """Make the wake ours, durably; None if it polled meanwhile, or somebody else wakes it."""
+        assert look.thread_id is not None, "only who has a thread is ready"
+        receipt = id_text(self._ids.new())
+        reserved = wakes.reserved(self._store.clock, look.wake, receipt, look.thread_id)
+        writes = [wakes.write(look.address, reserved, look.version), *planning.share_taken(look)]
+        try:
+            await self._commit.submit(Put(tuple(writes)))
+        except Conflict:
+            return None
+        except StoreUnavailable:
+            if self._ours(look.address, receipt) is None:
+                raise
+        text = rules.prompt(look.task, look.role, look.address, self._url)
+        return Order(look.task, look.role, look.address, look.thread_id, text, receipt)
+
+    def _ours(self, address: str, receipt: str) -> tuple[Wake, int] | None:
+        """The wake of an address and its version, if it is still the one of this receipt."""
+        wake, version = wakes.find(self._store, address)
+        return (wake, version) if wake.receipt == receipt else None
+
+    async def _drive(self, order: Order) -> float:
+        """Try until it is sent, or may be; up to so many times if it surely is not."""
+        delivered = Delivered.FAILED
+        for attempt in range(self._tries):
+            if attempt:
+                await trio.sleep(self._pause)
+            if not self._still_ready(order):
+                await self._end(order, Delivered.FAILED)
+                return SOON_SECONDS
+            delivered = await self._ask(order)
+            if delivered is not Delivered.FAILED:
+                break
+        await self._end(order, delivered)
+        if delivered is Delivered.FAILED:
+            failures = self._failures[order.address] = self._failures.get(order.address, 0) + 1
+            return min(FIRST_RETRY_SECONDS * (1 << min(failures - 1, 16)), LONGEST_RETRY_SECONDS)
+        self._failures.pop(order.address, None)
+        found = self._ours(order.address, order.receipt)
+        return inf if found is None else wakes.left_us(self._store.clock, found[0]) / MICROS
+
+    def _still_ready(self, order: Order) -> bool:
+        """Whether the rules still say so, not counting our own reservation."""
+        if self._ours(order.address, order.receipt) is None:
+            return False
+        look = planning.look(self._store, order.task, order.role, order.address)
+        if look.thread_id != order.thread_id:
+            return False
+        return planning.without_pending(look).verdict[0] is Status.READY
+
+    async def _ask(self, order: Order) -> Delivered:
+        with trio.move_on_after(LONGEST_DRIVE_SECONDS):
+            try:
+                return await self._driver.wake(order)
+            except Exception:  # a driver of others may raise anything, and have woken before
+                log.exception("the driver that wakes %s raised", order.address)
+        return Delivered.UNKNOWN
+
+    async def _end(self, order: Order, delivered: Delivered) -> None:
+        """Write what became of a wake, unless its address has polled meanwhile. Unknown stays as it is."""
+        found = self._ours(order.address, order.receipt)
+        if found is None or delivered is Delivered.UNKNOWN:
+            return
+        wake, version = found
+        if delivered is Delivered.SENT:
+            after = wakes.sent(self._store.clock, wake, order.receipt, order.thread_id)
+        else:
+            after = wakes.failed(wake)
+        await self.note(wakes.write(order.address, after, version))
+
+    async def note(self, write: Write) -> None:
+        """Write a record unless somebody else has changed it meanwhile: their word is newer."""
+        try:
+            await self._commit.submit(Put((write,)))
+        except Conflict:
+            return
+        except StoreUnavailable as error:
+            log.warning("what became of a wake of %s could not be written: %s", write.key, error)

@@ -1,0 +1,80 @@
+"""Watching workers that hold work: whose signs of life end meanwhile is told of, to their manager."""
+
+from __future__ import annotations
+
+import logging
+from math import inf
+
+import trio
+
+from ...mailbox import heartbeats, pairs, wakes
+from ...mailbox.heartbeats import STALE_SECONDS, WORKER, Health, Heartbeat
+from ...mailbox.moments import age_us
+from ...mailbox.pairs import ACTIVE, Binding
+from ...store.clock import MICROS
+from ...store.commit import GroupCommit
+from ...store.errors import Refused, StoreUnavailable
+from ...store.port import Store
+from . import planning, stale
+from .alarms import Alarms
+
+AGAIN_SECONDS = 1.0
+
+log = logging.getLogger("postroom.wakeups")
+
+
+class StaleWatch:
+    """Watches addresses from when they may have got work until they hold none any more."""
+
+    def __init__(self, store: Store, commit: GroupCommit) -> None:
+        self._store = store
+        self._commit = commit
+        self._alarms = Alarms()
+        self._moved = trio.Event()
+
+    def watch(self, address: str, seconds: float = STALE_SECONDS) -> None:
+        """Have an address looked at in so many seconds, unless it is looked at before."""
+        at = trio.current_time() + seconds
+        earlier = at < self._alarms.next()
+        self._alarms.set(address, at)
+        if earlier:
+            self._moved.set()
+
+    async def run(self) -> None:
+        """Look at whoever is due, for ever, until cancelled."""
+        while True:
+            while (at := self._alarms.next()) > trio.current_time():
+                self._moved = trio.Event()
+                with trio.move_on_at(at):
+                    await self._moved.wait()
+            for address in self._alarms.due(trio.current_time()):
+                try:
+                    again = await self._look(address)
+                except StoreUnavailable:
+                    again = AGAIN_SECONDS
+                if again < inf:
+                    self.watch(address, again)
+
+    async def _look(self, address: str) -> float:
+        """Seconds until it is to be looked at again; infinity if it holds nothing, or never gave a sign."""
+        await trio.lowlevel.checkpoint()
+        task = pairs.task_of(self._store, address)[0]
+        binding = None if task is None else pairs.find(self._store, task)[0]
+        if binding is None or binding.state != ACTIVE:
+            return inf
+        last = heartbeats.find(self._store, WORKER, binding.task)[0]
+        if last is None:
+            return inf
+        clock = self._store.clock
+        if heartbeats.health(clock, last) is Health.HEALTHY:
+            return STALE_SECONDS - age_us(clock, last.at) / MICROS
+        if not planning.holds_mail(self._store, address, wakes.find(self._store, address)[0]):
+            return inf
+        await self._tell(binding, last)
+        return STALE_SECONDS
+
+    async def _tell(self, binding: Binding, last: Heartbeat) -> None:
+        try:
+            await self._commit.submit(stale.notice(binding, last))
+        except Refused as error:
+            log.warning("%s went stale and %s cannot be told: %s", binding.worker, binding.manager, error)
