@@ -18,8 +18,20 @@ BELOW: dict[str, set[str]] = {
     "testing": {"store", "mailbox", "actors"},
     "telemetry": {"store", "mailbox"},
     "simulation": {"store", "mailbox", "actors", "testing"},
-    "bench": {FRONT, "store", "mailbox", "actors", "testing", "simulation", "telemetry"},
-    "console": {FRONT, "store", "mailbox", "actors", "testing", "simulation", "telemetry", "bench"},
+    "gateway": {"store", "mailbox", "actors", "telemetry"},
+    "client": {"store", "mailbox", "actors"},
+    "bench": {FRONT, "store", "mailbox", "actors", "testing", "simulation", "telemetry", "gateway", "client"},
+    "console": {
+        FRONT,
+        "store",
+        "mailbox",
+        "actors",
+        "testing",
+        "simulation",
+        "telemetry",
+        "gateway",
+        "bench",
+    },
 }
 """What each room may import besides itself."""
 

@@ -40,7 +40,7 @@ class EmptyStore:
 
     sessions = activations = counts
 
-    def records(self, owner: str) -> list[object]:
+    def records(self, owner: str, kind: str | None = None, key: str | None = None) -> list[object]:
         del owner
         return []
 

@@ -11,25 +11,26 @@ from pathlib import Path
 import pytest
 import trio
 
-from postroom.console.serve import serve_store
+from postroom.console.serve import Entrance, serve_store
+from postroom.gateway.door import Door
 from postroom.store.clock import ManualClock
 from postroom.store.memory import MemoryStore
 from postroom.telemetry.listener import listen
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-async def test_serving_ends_with_a_signal_and_says_where_it_was(stop: signal.Signals) -> None:
-    urls: list[str] = []
+async def test_serving_ends_with_a_signal(stop: signal.Signals) -> None:
+    announced: list[int] = []
 
-    def announce(url: str) -> None:
-        urls.append(url)
+    def announce() -> None:
+        announced.append(stop)
         os.kill(os.getpid(), stop)
 
     with listen("127.0.0.1", 0) as listener:
-        port = listener.getsockname()[1]
+        entrance = Entrance(listener, Door(frozenset()), "http://127.0.0.1", None)
         with trio.fail_after(10):
-            await serve_store(MemoryStore(ManualClock()), listener, ["worker/a"], announce)
-    assert urls == [f"http://127.0.0.1:{port}"]
+            await serve_store(MemoryStore(ManualClock()), [entrance], ["worker/a"], announce)
+    assert announced == [stop]
 
 
 def postroom(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -28,7 +28,7 @@ def samples(
     counts: list[InboxCounts], *, inboxes: tuple[str, ...] = (), roles: tuple[str, ...] = ()
 ) -> dict[tuple[str, tuple[str, ...]], float]:
     """Every sample of these counts by its name and label values."""
-    reading = Reading(counts, {"runtime": 2}, 3, set())
+    reading = Reading(counts, {"runtime": 2}, 3, set(), {"useful": 4})
     return {
         (sample.name, tuple(sample.labels.values())): sample.value
         for family in store_families(reading, inboxes=inboxes, roles=roles)

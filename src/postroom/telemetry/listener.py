@@ -44,14 +44,8 @@ def loopback(host: str) -> str:
     Raises ``BadInput`` for every other address: until there are tokens, whoever reaches the
     listener may read it, so only this machine may.
     """
-    address = HOST if host == "localhost" else host.strip("[]")
-    try:
-        is_loopback = ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        raise BadInput(
-            f"{host!r} is no address", "a numeric address or localhost is needed", f"use {HOST}"
-        ) from None
-    if not is_loopback:
+    address = numeric(host)
+    if not is_loopback(address):
         raise BadInput(
             f"will not listen on {host}",
             "it can be reached from other machines and there are no tokens to tell them apart",
@@ -60,17 +54,33 @@ def loopback(host: str) -> str:
     return address
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket on a loopback address; port 0 lets the system choose.
+def numeric(host: str) -> str:
+    """Any address of this machine, in numbers. Raises ``BadInput`` for what is none."""
+    address = HOST if host == "localhost" else host.strip("[]")
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        raise BadInput(
+            f"{host!r} is no address", "a numeric address or localhost is needed", f"use {HOST}"
+        ) from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address. Raises ``BadInput`` for what is none."""
+    return ipaddress.ip_address(numeric(host)).is_loopback
+
+
+def listen(host: str, port: int, *, public: bool = False, backlog: int = BACKLOG) -> socket.socket:
+    """A listening socket on a loopback address, or with ``public`` on any; port 0 lets the system choose.
 
     Raises ``BadInput`` for another address, ``CannotListen`` if the system refuses.
     """
-    address = loopback(host)
+    address = numeric(host) if public else loopback(host)
     listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, port))
-        listener.listen(BACKLOG)
+        listener.listen(backlog)
     except OSError as error:
         listener.close()
         raise CannotListen(

@@ -1,0 +1,1 @@
+"""The gateway: the verbs of an inbox over HTTP, on a loopback address or a Unix socket."""
