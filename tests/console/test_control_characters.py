@@ -22,8 +22,10 @@ from prove.inputs.material import BROKEN, ESCAPES, HIDDEN
 from postroom.console import render
 from postroom.console.main import COMMANDS
 from postroom.console.parsing import Parser
+from postroom.mailbox import threads
 from postroom.mailbox.desk import Desk
 from postroom.mailbox.ids import IdMaker, id_text
+from postroom.mailbox.threads import Thread
 from postroom.store.errors import PostroomError
 from postroom.store.records import (
     Activate,
@@ -47,6 +49,7 @@ from postroom.store.transact import transact
 
 HOSTILE = "x" + "".join(ESCAPES) + "".join(HIDDEN) + "x"
 IN_FILES = "x\x1b[2J\x9b31m\u202e\u200b\x7fx"
+HIDDEN_ID = HOSTILE.replace("\0", "")
 STORE = "sqlite:///post.db"
 ALONE = {
     "serve": "it serves until it is stopped",
@@ -135,6 +138,7 @@ class Hostile:
             Control("worker/w", Switch.RESUME, HOSTILE),
             Activate(HOSTILE, session.id),
             Put((Write(HOSTILE, HOSTILE, HOSTILE, HOSTILE.encode()),)),
+            Put((threads.THREADS.write("worker/w", Thread("worker/w", HIDDEN_ID, HIDDEN_ID, 0), 0),)),
         )
 
 
@@ -210,6 +214,64 @@ def test_deciding_is_harmless(hostile: Hostile) -> None:
         assert_harmless("requeue", seen.out + seen.err)
         judge("dead", "requeue", id, codes=(3,))
     judge("dead", "drop", "--all")
+
+
+def test_looping_is_harmless(hostile: Hostile) -> None:
+    word = HOSTILE.replace("\0", "")
+    judge("heartbeat", "t", "--role", "worker")
+    judge("heartbeat", "t", "--role", "worker", "--thread-id", word, codes=(2,))
+    judge("loop", "start", "t", "--max-iterations", "9")
+    evidence = '{"checked": "a", "how": "b", "result": "pass"}'
+    judge("loop", "evidence", "t", "--iteration", "1", "--evidence", json.dumps({word: word}), codes=(2,))
+    judge("loop", "evidence", "t", "--iteration", "1", "--evidence", evidence)
+    judge("loop", "continue", "t", "--iteration", "1", "--evidence", evidence)
+    for verb, *more in (("add",), ("accept", "--reason", word)):
+        judge("loop", "criterion", verb, "t", word, *more, codes=(2,))
+    judge("loop", "spend", "t", "tokens", "1")
+    judge("loop", "resume", "t", "--add", f"{word}=1", codes=(2,))
+    judge("loop", "permit", "t", word, codes=(2,))
+    judge("loop", "forbid", "t", word, codes=(2,))
+    judge("loop", "ack", "t", "blocked", "--role", "worker", "--text", word, codes=(2,))
+    judge("loop", "nudge", "t", word, codes=(2,))
+    judge("loop", "notify", "t", word, codes=(2,))
+    judge("loop", "handoff", "t", "--role", "worker", "--summary", word, "--next", "n", codes=(2,))
+    judge("loop", "decide", "t", "wait", "--reason", word, codes=(2,))
+    judge("loop", "status", "t")
+    judge("loop", "history", "t")
+    judge("finish", "t", codes=(1,))
+    judge("reconcile", "--stuck", "0")
+
+
+def test_waking_is_harmless(hostile: Hostile) -> None:
+    word = HOSTILE.replace("\0", "")
+    judge("wakeup", "plan", "t")
+    receipt = json.loads(run(("--store", STORE, "--json", "wakeup", "dispatch", "t")).out)["receipt"]
+    judge("wakeup", "dispatch", "t")
+    sent = ("--role", "worker", "--status", "sent", "--thread-id", word)
+    judge("wakeup", "record", "t", "--receipt", receipt, *sent, "--reason", word, codes=(2,))
+    judge("wakeup", "record", "t", "--receipt", word, *sent, codes=(1, 2, 3))
+    judge("wakeup", "rotate", "t", "--role", "worker", "--from", "x", "--to", word, codes=(2, 3))
+    judge("wakeup", "drive", codes=(1, 2))
+    judge("autopilot", "start", "t")
+    judge("autopilot", "status", "t")
+    judge("autopilot", "stop", "t")
+
+
+def test_tokens_are_harmless(hostile: Hostile) -> None:
+    word = HOSTILE.replace("\0", "")
+    judge("token", "create", word, codes=(2,))
+    judge("token", "create", "bob", "--inbox", word, codes=(2,))
+    judge("token", "create", "bob")
+    judge("token", "list")
+    made = _tokens()[0]
+    judge("token", "rotate", made)
+    judge("token", "revoke", made)
+
+
+def _tokens() -> list[str]:
+    """The ids of all tokens."""
+    found = json.loads(run(("--store", STORE, "--json", "token", "list")).out)
+    return [token["id"] for token in found["tokens"]]
 
 
 def test_a_backup_and_its_restoring_are_harmless_whatever_the_files_are_called(hostile: Hostile) -> None:

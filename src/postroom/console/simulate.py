@@ -1,4 +1,4 @@
-"""``postroom simulate``: break a fleet on virtual time, again and again, and look for what is lost."""
+"""``postroom simulate``: a fleet on virtual time; with ``--scenario``, one that is broken again and again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, TextIO
 
 from ..store.errors import BadInput
-from . import render
+from . import fleet, render
 from .exits import DONE, FAILED
 from .parsing import Parser, Subparsers, whole
 
@@ -26,34 +26,45 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
     """The arguments of ``simulate``."""
     parser = subparsers.add_parser(
         "simulate",
-        help="break a fleet on virtual time and look for what is lost",
-        description="Run a fleet in memory on virtual time, let it meet the faults of a scenario, and"
-        " check every message. Equal seeds give equal traces. Exit code 1 if a promise was broken; then"
-        " the options of that seed and the command that replays it are shown.",
+        help="size a fleet of app threads on virtual time, or break one and look for what is lost",
+        description="Run a fleet of app threads in memory on virtual time, and tell what its wakes come to"
+        " and cost. With --scenario, let actors meet the faults of a scenario, check every message, and"
+        " show the options of a seed that fails and the command that replays it. Equal seeds give equal"
+        " traces. Exit code 1 if a promise was broken.",
     )
-    parser.add_argument(
-        "--scenario", default="faults", metavar="NAME|FILE", help="a built-in one or a TOML file (faults)"
-    )
+    fleet.add_arguments(parser)
+    parser.add_argument("--scenario", metavar="NAME|FILE", help="break actors: faults, calm or a TOML file")
     parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=1, metavar="N", help="the first seed (1)")
     parser.add_argument(
         "--runs",
         type=whole(1, 10_000_000),
         default=1,
         metavar="N",
-        help="so many seeds, one after another (1)",
+        help="with --scenario: so many seeds, one after another (1)",
     )
     parser.add_argument(
         "--trace", metavar="OUT.ndjson", help="write every event of the run there, a line each"
     )
-    parser.add_argument("--no-shrink", action="store_true", help="do not look for a smaller run that fails")
-    parser.add_argument("--leave-out", metavar="N,...", help="leave out these faults of the seed, by number")
+    parser.add_argument("--no-shrink", action="store_true", help="with --scenario: show failures as they are")
+    parser.add_argument("--leave-out", metavar="N,...", help="with --scenario: faults to leave out")
     parser.add_argument(
-        "--lighter", type=whole(1, 1_000_000), default=1, metavar="N", help="the Nth part of the load (1)"
+        "--lighter",
+        type=whole(1, 1_000_000),
+        default=1,
+        metavar="N",
+        help="with --scenario: the Nth part (1)",
     )
+    parser.set_defaults(parser=parser)
 
 
 def command(args: argparse.Namespace, out: TextIO) -> int:
-    """Run the seeds and report. Raises ``BadInput`` before anything runs if something is wrong."""
+    """Run and report. Raises ``BadInput`` before anything runs if something is wrong."""
+    fleet.refuse_strangers(args, args.parser)
+    return fleet.command(args, out) if args.scenario is None else _break(args, out)
+
+
+def _break(args: argparse.Namespace, out: TextIO) -> int:
+    """Run the seeds of a scenario."""
     from ..simulation.report import Findings  # it loads trio and the whole runtime
 
     if args.trace is not None and args.runs > 1:

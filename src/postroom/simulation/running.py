@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Generator
-from contextlib import contextmanager
-from importlib import import_module
 from random import Random
-from typing import Any
 
 import trio
 import trio.testing
@@ -15,6 +10,7 @@ from msgspec import Struct
 
 from .checkers import Breach
 from .options import Options
+from .schedule import scheduled_by, uncollected
 from .trace import Trace, Untraced, Write
 from .world import World
 
@@ -58,7 +54,7 @@ def run_untraced(options: Options) -> Result:
 
 
 def _run(options: Options, trace: Trace) -> Result:
-    with _scheduled_by(Random(f"{options.seed}/schedule")):
+    with scheduled_by(Random(f"{options.seed}/schedule")), uncollected():
         world = World(options, trace)
         _run_to_its_end(world)
     return Result(
@@ -88,23 +84,3 @@ def _run_to_its_end(world: World) -> None:
         world.ended_of(group)
     except Exception as error:  # noqa: BLE001  # a crash is a finding, whatever has crashed
         world.ended_of(error)
-
-
-@contextmanager
-def _scheduled_by(rng: Random) -> Generator[None, None, None]:
-    """Let trio run tasks in an order that comes from a seed, as it does under Hypothesis.
-
-    What trio offers for it are two names of its scheduler; they are put back afterwards. No garbage is
-    collected meanwhile, as that could end a forgotten task at any moment.
-    """
-    scheduler: Any = import_module("trio._core._run")  # there is no public way to seed it
-    before = scheduler._ALLOW_DETERMINISTIC_SCHEDULING, scheduler._r
-    collects = gc.isenabled()
-    gc.disable()
-    scheduler._ALLOW_DETERMINISTIC_SCHEDULING, scheduler._r = True, rng
-    try:
-        yield
-    finally:
-        scheduler._ALLOW_DETERMINISTIC_SCHEDULING, scheduler._r = before
-        if collects:
-            gc.enable()
