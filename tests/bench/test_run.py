@@ -7,7 +7,7 @@ import pytest
 
 from postroom.bench import run as harness
 from postroom.bench.rows import Better, Measured, Params, Row
-from postroom.bench.table import ROWS, row_named
+from postroom.bench.table import ROWS, SETS, row_named
 from postroom.store.errors import BadInput
 
 
@@ -47,6 +47,22 @@ def test_every_row_can_be_measured(row: Row, tmp_path: Path) -> None:
     measured = row.run(tiny(tmp_path))
     assert measured.value == measured.value
     assert all(isinstance(number, float | int) for number in measured.detail.values())
+
+
+QUICK = ("wake_plan_50", "http_round_trips", "http_arrival", "fleet_idle")
+"""Of the other tables, what takes a few seconds however short a run is."""
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_the_quick_rows_of_other_tables_can_be_measured(name: str, tmp_path: Path) -> None:
+    measured = row_named(name).run(tiny(tmp_path))
+    assert measured.value == measured.value
+    assert all(isinstance(number, float | int) for number in measured.detail.values())
+
+
+def test_no_two_tables_share_the_name_of_a_row() -> None:
+    names = [row.name for rows in SETS.values() for row in rows]
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.slow

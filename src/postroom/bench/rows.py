@@ -44,7 +44,8 @@ class Better(StrEnum):
 class Row(Struct, frozen=True):
     """One figure. ``reach`` is what it must meet, ``stretch`` what it should; None where none was set.
 
-    ``shown`` are the details that are printed beside the value.
+    ``shown`` are the details that are printed beside the value. ``limit`` is how many seconds it may
+    take, where that does not follow from the seconds of a row.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Row(Struct, frozen=True):
     better: Better
     run: Callable[[Params], Measured]
     shown: tuple[str, ...] = ()
+    limit: float | None = None
 
 
 def meets(value: float, mark: float, better: Better) -> bool:

@@ -35,7 +35,8 @@ def run(rows: Sequence[Row], params: Params, heard: Callable[[dict[str, Any]], N
     ``BadInput`` if that is in memory, where a commit costs nothing and every figure would lie.
     """
     on_a_disk(params.directory)
-    end = time.monotonic() + TOTAL_SECONDS
+    total = TOTAL_SECONDS + sum(row.limit or 0.0 for row in rows)
+    end = time.monotonic() + total
     circumstances = conditions(params, SWITCH_INTERVAL)
     views: list[dict[str, Any]] = []
     details: dict[str, dict[str, float]] = {}
@@ -46,7 +47,7 @@ def run(rows: Sequence[Row], params: Params, heard: Callable[[dict[str, Any]], N
         views.append(_view(row, measured, note))
         heard(views[-1])
     circumstances["load_after"] = [round(each, 2) for each in os.getloadavg()]
-    circumstances["took_s"] = round(TOTAL_SECONDS - (end - time.monotonic()), 1)
+    circumstances["took_s"] = round(total - (end - time.monotonic()), 1)
     durable = details.get("durable", {})
     return {
         "durable": {key: durable.get(key) for key in DURABLE},
@@ -74,7 +75,7 @@ def _measure(row: Row, params: Params, left: float, rows_left: int) -> tuple[Mea
     changed = msgspec.structs.replace(
         params, directory=directory, seconds=min(params.seconds, left / rows_left * 0.7)
     )
-    limit = min(left, 3 * changed.seconds + params.fill_seconds + START_SECONDS)
+    limit = row.limit or min(left, 3 * changed.seconds + params.fill_seconds + START_SECONDS)
     try:
         arguments = ["row", row.name, msgspec.json.encode(changed).decode()]
         answer, note = in_child("postroom.bench.child", arguments, limit)

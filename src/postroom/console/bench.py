@@ -31,6 +31,10 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
         "--only", action="append", metavar="NAME", help="this row, or with --peers this peer; may be repeated"
     )
     parser.add_argument(
+        "--set", choices=("kernel", "pull", "fleet"), default="kernel", dest="rows",
+        help="which table: pull is wake plans and HTTP, fleet takes half an hour (kernel)",
+    )  # fmt: skip
+    parser.add_argument(
         "--peers", action="store_true", help="compare with other queues: pip install 'postroom[peers]'"
     )
     parser.add_argument("--senders", type=whole(1, 10_000), default=200, metavar="N", help="in flight (200)")
@@ -57,7 +61,7 @@ def _rows_of_ours(args: argparse.Namespace, out: TextIO) -> int:
     from ..bench import report
     from ..bench.run import run  # the rows load trio and the whole runtime
 
-    rows, params = _rows(args.only), _params(args)
+    rows, params = _rows(args.only, args.rows), _params(args)
     old = _old_rows(args.compare) if args.compare else None
     path = args.out or DOCUMENT
 
@@ -107,10 +111,10 @@ def _peers(args: argparse.Namespace, out: TextIO) -> int:
     return 1 if any(view["note"].startswith("failed") for view in document["ways"]) else 0
 
 
-def _rows(only: list[str] | None) -> list[Row]:
-    from ..bench.table import ROWS, row_named
+def _rows(only: list[str] | None, named: str) -> list[Row]:
+    from ..bench.table import SETS, row_named
 
-    return [row_named(name) for name in only] if only else list(ROWS)
+    return [row_named(name) for name in only] if only else list(SETS[named])
 
 
 def _params(args: argparse.Namespace) -> Params:

@@ -52,7 +52,7 @@ COMMANDS: dict[str, Command] = {
     "metrics": Command("upkeep", "the store's figures as Prometheus text"),
     "serve": Command("serve", "the verbs, metrics and health over HTTP"),
     "token": Command("token", "make, list, revoke and rotate tokens for the gateway"),
-    "simulate": Command("simulate", "break a fleet on virtual time and look for what is lost"),
+    "simulate": Command("simulate", "size a fleet on virtual time, or break one and look for what is lost"),
     "bench": Command("bench", "measure postroom against raw SQLite on this disk"),
 }
 
