@@ -95,6 +95,18 @@ def test_a_token_that_could_not_be_kept_leaves_no_file(
 
 
 @pytest.mark.parametrize(
+    "words", [["rotate", "0123456789abcdef"], ["create", "No Name"], ["create", "x", "--verb", "drop"]]
+)
+def test_what_is_refused_removes_no_file_that_was_there(
+    words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "mine").write_text("mine")
+    assert main(["token", *words, "--file", "mine"]) in (1, 2)
+    capsys.readouterr()
+    assert (folder / "mine").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
     "words",
     [
         ["create", "No Name"],

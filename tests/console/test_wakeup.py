@@ -146,7 +146,6 @@ def test_what_makes_no_sense_is_exit_2(shell: Shell) -> None:
     for line in (
         shell.record(receipt, "reviewer", "sent"),
         shell.record(receipt, "worker", "done"),
-        shell.record(receipt, "worker", "sent"),
         shell.record("nonsense", "worker", "sent"),
         ("wakeup",),
         ("wakeup", "drive"),

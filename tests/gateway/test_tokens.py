@@ -185,13 +185,27 @@ async def test_a_token_does_what_its_scope_says_and_nothing_else() -> None:
             assert (await client.ask(verb, held["worker/anna"], anna)).status == 403
         report = {"to": "manager/mo", "type": "t", "body": 1, "from": "worker/anna"}
         assert (await client.ask("send", report, anna)).status == 200
-        for wrong in ({"to": "worker/ben"}, {"from": "manager/mo"}, {"to": "all:worker"}):
+        for wrong in (
+            {"to": "worker/ben"},
+            {"from": "manager/mo"},
+            {"to": "all:worker"},
+            {"reply_to": "worker/ben"},
+        ):
             assert (await client.ask("send", report | wrong, anna)).status == 403
             ack = held["worker/anna"] | {"send": [report, report | wrong]}
             assert (await client.ask("ack", ack, anna)).status == 403
         for own in held.values():
             assert (await client.ask("ack", own, anna)).status == 200
         assert site.counts("worker/ben")["ready"] == 0
+
+
+async def test_a_token_made_for_sending_to_some_is_for_no_inbox() -> None:
+    async with served() as site, site.client() as client:
+        _, sender = site.token(to=["worker/anna"], verbs=["send", "poll"])
+        message = {"to": "worker/anna", "type": "t", "body": 1}
+        assert (await client.ask("send", message, sender)).status == 200
+        assert (await client.ask("send", message | {"to": "worker/ben"}, sender)).status == 403
+        assert (await client.ask("poll", {"inbox": "worker/anna"}, sender)).status == 403
 
 
 async def test_a_token_settles_nobody_elses_mail() -> None:

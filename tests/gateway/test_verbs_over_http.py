@@ -239,7 +239,8 @@ async def test_a_heartbeat_is_answered_with_what_to_do_next_and_needs_the_sides_
         kept, version = heartbeats.find(site.store, "worker", "docs")
         assert (kept is not None, version) == (True, 1)
         _, others = site.token(inboxes=["manager/*"])
-        assert (await client.ask("heartbeat", beat, others)).status == 403
+        for thread in ({}, {"thread_id": "not the one"}):
+            assert (await client.ask("heartbeat", beat | thread, others)).status == 403
         assert (await client.ask("heartbeat", {"task": "none", "role": "worker"})).status == 404
         assert (await client.ask("heartbeat", {"task": "docs", "role": "king"})).status == 400
         assert heartbeats.find(site.store, "worker", "docs")[1] == 1

@@ -13,7 +13,7 @@ from postroom.mailbox import heartbeats, threads
 from postroom.mailbox.ids import id_text
 from postroom.store.errors import BadInput, Conflict, Refused
 from postroom.store.records import Put
-from postroom.store.transact import transact_one
+from postroom.store.transact import transact, transact_one
 
 
 def beat(task: Task, role: str = "worker", thread: str | None = None) -> dict[str, Any]:
@@ -123,8 +123,8 @@ def test_after_the_end_there_are_no_heartbeats(task: Task) -> None:
 
 def test_who_commits_it_himself_gets_the_same_answer(task: Task) -> None:
     task.desk.send("worker/w", "job", b"1")
-    found, write = beat_of(task.store, "t", "worker", "thread-1")
-    transact_one(task.store, Put((write,)))
+    found, operations = beat_of(task.store, "t", "worker", "thread-1")
+    transact(task.store, operations)
     assert beat_view(found)["next"][0] == "postroom poll worker/w --wait 30"
     kept, version = heartbeats.find(task.store, "worker", "t")
     assert kept == found.heartbeat
@@ -134,7 +134,10 @@ def test_who_commits_it_himself_gets_the_same_answer(task: Task) -> None:
 def test_a_budget_that_is_spent_is_told_to_who_commits_it_himself(task: Task) -> None:
     task.start(seconds=1)
     task.clock.advance(1.0)
-    assert beat_of(task.store, "t", "worker")[0].overrun == "seconds"
+    found, operations = beat_of(task.store, "t", "worker")
+    assert (found.loop.state, found.loop.paused_by) == ("paused", "seconds")
+    assert isinstance(operations[0], Put)
+    assert len(operations) == 3, "the pause of the worker's inbox and the message come after what guards them"
 
 
 def test_the_autopilot_ends_when_both_sides_are_idle_for_a_while(task: Task) -> None:

@@ -117,7 +117,7 @@ def test_a_stuck_task_is_told_to_its_manager_once(task: Task) -> None:
     assert task.types("manager/m") == ["task_stuck"]
     assert [event.event for event in history(task.store, "t")] == ["started", "stuck"]
     task.clock.advance(3600.0)
-    assert [one.applied for one in put_right(task)] == [False]
+    assert [(one.applied, one.error) for one in put_right(task)] == [(True, None)]
     assert task.types("manager/m") == ["task_stuck"]
 
 

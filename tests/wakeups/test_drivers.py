@@ -37,13 +37,22 @@ async def test_exit_code_zero_is_sent_and_no_shell_reads_the_words(tmp_path: Pat
     assert (tmp_path / "said").read_text() == ORDER.prompt
 
 
-@pytest.mark.parametrize("command", [["false"], ["no-such-program-here"], ["sh", "-c", "kill -9 $$"]])
+@pytest.mark.parametrize("command", [["false"], ["no-such-program-here"]])
 async def test_any_other_end_is_failed_and_logged(
     command: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "postroom.wakeups"):
         assert await CommandDriver(command, timeout=LONG).wake(ORDER) is Delivered.FAILED
     assert "worker/w" in caplog.text
+
+
+async def test_a_command_that_somebody_killed_may_have_had_its_effect(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.WARNING, "postroom.wakeups"):
+        killed = CommandDriver(["sh", "-c", "kill -9 $$"], timeout=LONG)
+        assert await killed.wake(ORDER) is Delivered.UNKNOWN
+    assert "killed by signal 9" in caplog.text
 
 
 async def test_a_command_that_hangs_is_ended_with_its_children_and_is_unknown(tmp_path: Path) -> None:

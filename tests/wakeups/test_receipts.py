@@ -7,9 +7,10 @@ from random import Random
 import pytest
 from wake_stage import Stage
 
-from postroom.actors.wakeups import receipts
+from postroom.actors.wakeups import planning, receipts
 from postroom.actors.wakeups.deciding import decided
 from postroom.actors.wakeups.rules import Reason, Status
+from postroom.mailbox import threads, wakes
 from postroom.mailbox.ids import IdMaker
 from postroom.mailbox.wakes import WakeState
 from postroom.store.clock import ManualClock
@@ -25,7 +26,8 @@ class Office(Stage):
     """A stage with one pair, whose worker has mail and whose manager has none."""
 
     def __init__(self) -> None:
-        super().__init__(MemoryStore(ManualClock()))
+        self.clock = ManualClock()
+        super().__init__(MemoryStore(self.clock))
         self.pair("t1")
         self.mail("worker/w")
 
@@ -140,10 +142,48 @@ def test_what_makes_no_sense_is_bad_input(office: Office, receipt: str, role: st
 
 def test_sent_needs_the_thread_and_a_known_status(office: Office) -> None:
     receipt = office.dispatch()
-    with pytest.raises(BadInput, match="thread"):
+    with pytest.raises(Conflict, match="sent to no thread"):
         office.record(receipt, "worker", "sent")
     with pytest.raises(BadInput, match="no status"):
         office.record(receipt, "worker", "done")
+
+
+def test_a_wake_that_was_answered_before_it_is_recorded_is_useful_and_not_under_way(office: Office) -> None:
+    receipt = office.dispatch()
+    (mail,) = office.desk.poll("worker/w")
+    office.record(receipt, "worker", "sent", "worker-w")
+    wake, _ = wakes.find(office.store, "worker/w")
+    assert (wake.state, wake.useful) == (WakeState.IDLE, 1)
+    office.desk.ack(mail.id, mail.fence)
+    office.mail("worker/w")
+    assert planning.plan(office.store, "t1").actions[1].status is Status.READY
+
+
+def test_a_second_wake_that_was_sent_all_the_same_is_counted_as_empty(office: Office) -> None:
+    first, second = office.dispatch(), office.dispatch()
+    office.record(first, "worker", "sent", "worker-w")
+    office.record(second, "worker", "sent", "worker-w")
+    wake, _ = wakes.find(office.store, "worker/w")
+    assert (wake.state, wake.empty) == (WakeState.SENT, 1)
+
+
+def test_a_receipt_from_before_the_thread_was_rotated_fits_no_more(office: Office) -> None:
+    receipt = office.dispatch()
+    _, write = threads.rotate(office.store, "worker/w", "worker-w", "worker-x")
+    transact_one(office.store, Put((write,)))
+    before = office.everything()
+    with pytest.raises(Conflict, match="has thread worker-x now"):
+        office.record(receipt, "worker", "sent", "worker-w")
+    assert office.everything() == before
+
+
+def test_a_receipt_of_an_earlier_pairing_fits_no_more(office: Office) -> None:
+    receipt = office.dispatch()
+    office.desk.unpair("t1")
+    office.clock.advance(1)
+    office.desk.pair("t1", "m", "w")
+    with pytest.raises(Conflict, match="earlier pairing"):
+        office.record(receipt, "worker", "sent", "worker-w")
 
 
 def test_of_two_who_record_at_once_the_second_is_told_that_it_is_recorded(office: Office) -> None:

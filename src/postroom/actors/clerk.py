@@ -15,6 +15,7 @@ import trio
 
 from ..mailbox import verbs
 from ..mailbox.address import shared_inbox
+from ..mailbox.desk import NOTICES
 from ..mailbox.doorbell import listen
 from ..mailbox.ids import IdMaker
 from ..mailbox.outputs import read_flags
@@ -80,13 +81,19 @@ class Clerk:
     async def run(self) -> None:
         """Hear the commits of other processes, and look now and then; for ever, until cancelled."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(listen, self.store, self._look)
+            nursery.start_soon(self._hear)
             while True:
                 await trio.sleep(LOOK_SECONDS)
-                if self._waiting:  # what falls due or lapses commits nothing by itself
-                    with suppress(StoreUnavailable):
+                with suppress(StoreUnavailable):  # whoever asks is told; this only looks
+                    if self._waiting:  # what falls due or lapses commits nothing by itself
                         await self._commit.submit(Tick())
-                self._look()
+                    self._look()
+
+    async def _hear(self) -> None:
+        while True:
+            with suppress(StoreUnavailable):  # it is heard again once the store answers
+                await listen(self.store, self._look)
+            await trio.sleep(LOOK_SECONDS)
 
     def _look(self) -> None:
         if self._waiting:
@@ -153,7 +160,7 @@ class Clerk:
                 found = (await self._one(claim, Claimed)).deliveries
                 await self._notice(inbox, found)
                 if found:
-                    self.ring({one.recipient for one in found})
+                    self.ring(set(claim.inboxes))  # a bell for the other one may have been spent on us
                     return found
                 break
         verbs.check_open(self.store, inbox)
@@ -161,11 +168,17 @@ class Clerk:
 
     async def _notice(self, inbox: str, found: Sequence[Delivery]) -> None:
         """Tell whoever wakes this address that it has polled."""
-        put = verbs.noticed(self.store, inbox, found)
-        if put is not None:
-            # What was claimed is told in any case; a wake nobody answers for is counted as lost.
-            with suppress(Conflict, StoreUnavailable):
+        for _ in range(NOTICES):
+            try:
+                put = verbs.noticed(self.store, inbox, found)
+                if put is None:
+                    return
                 await self._commit.submit(put)
+            except Conflict:
+                continue  # who wakes it has just written something: say it of that
+            except StoreUnavailable:
+                return  # what was claimed is told in any case; a wake nobody answers for is counted as lost
+            return
 
     async def ack(
         self,
@@ -207,6 +220,10 @@ class Clerk:
     async def put(self, writes: Sequence[Write]) -> None:
         """Write keyed records: all of them, or none and a ``Conflict``."""
         await self._commit.submit(Put(tuple(writes)))
+
+    async def do(self, operation: Operation) -> None:
+        """Have one operation of any kind committed; raises the error that refuses it."""
+        await self._commit.submit(operation)
 
     async def _one(self, operation: Operation, kind: type[T]) -> T:
         answer = await self._commit.submit(operation)

@@ -126,7 +126,8 @@ class Remote:
 
     async def _give_back(self, flags: dict[str, Any], headers: Mapping[str, str]) -> None:
         """Whether a cancelled poll leased anything only its key can tell: ask with it, and release that."""
-        found = await self._try("poll", encode({**flags, "wait": 0.0}), headers, 0.0)
+        again = {**flags, "wait": 0.0, "max": 1, "lease": min(GIVE_BACK_SECONDS, flags["lease"])}
+        found = await self._try("poll", encode(again), headers, 0.0)
         for message in read(found, Polled).messages:
             release = {"id": message.id, "fence": message.fence, "release": True}
             await self._try("nack", encode(release), {}, 0.0)

@@ -43,7 +43,8 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
     create.add_argument("name", metavar="NAME", help="whom or what it is for")
     create.add_argument(
         "--inbox", action="append", default=[], metavar="PATTERN",
-        help=f"whose mail it takes, and in whose name and to whom it sends: {PATTERN_HELP} (all)",
+        help="whose mail it takes, and in whose name and to whom it sends:"
+        f" {PATTERN_HELP} (all; none with --to)",
     )  # fmt: skip
     create.add_argument(
         "--to", action="append", default=[], metavar="PATTERN",
@@ -171,7 +172,7 @@ class _NewFile:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._kept = path is None
+        self._made = False
 
     def put(self, text: str) -> None:
         """Write the text durably to the new file. Raises ``BadInput`` if there is one already."""
@@ -180,18 +181,19 @@ class _NewFile:
         try:
             number = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         except FileExistsError:
-            self._kept = True  # it is somebody else's
             raise BadInput(f"{self._path} exists", "a secret overwrites nothing", "name a new file") from None
+        self._made = True
         with os.fdopen(number, "w") as file:
             file.write(text + "\n")
             file.flush()
             os.fsync(file.fileno())
 
     def keep(self) -> None:
-        self._kept = True
+        self._made = False
 
     def drop(self) -> None:
-        if not self._kept and self._path is not None:
+        """Remove what was made here and is not kept; a file that was there before is somebody else's."""
+        if self._made and self._path is not None:
             self._path.unlink(missing_ok=True)
 
 

@@ -6,6 +6,8 @@ from argparse import Namespace
 from random import Random
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ..actors.loops import budgets
+from ..actors.loops.change import changed
 from ..actors.wakeups import autopilot, planning, receipts, rotation
 from ..actors.wakeups.autopilot import PilotState
 from ..actors.wakeups.deciding import decided
@@ -133,6 +135,8 @@ def record_one(args: Namespace, out: TextIO) -> int:
                 thread_id=args.thread_id, reason=args.reason,
             ),
         )  # fmt: skip
+        if said.status == "sent":  # that may have been the last one its budget allows
+            changed(store, args.task, budgets.enforce)
     if args.json:
         shown = {"task": args.task, "receipt": args.receipt, "role": said.role, "status": said.status}
         render.emit(out, {**shown, "thread_id": said.thread_id, "reason": said.reason})

@@ -86,7 +86,7 @@ class Crowd:
 
     def rest(self, guest: Guest) -> bool:
         """Its request is answered; whether it may stay for another."""
-        self._busy.discard(guest)
+        self.leave(guest)  # one that was refused early was never busy
         if not self.closing:
             self._resting[guest] = None
         return not self.closing

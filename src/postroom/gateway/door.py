@@ -46,6 +46,8 @@ class Caller(Struct, frozen=True):
             return
         if not self.token.reaches(flags.to):
             raise self._beyond(flags.to, "--inbox or --to PATTERN")
+        if flags.reply_to is not None and not self.token.reaches(flags.reply_to):
+            raise self._beyond(f"replies to {flags.reply_to}", "--inbox or --to PATTERN")
         if flags.sender is not None and not self.token.acts_for(flags.sender):
             raise self._beyond(f"the name of {flags.sender}", "--inbox PATTERN")
 

@@ -119,7 +119,8 @@ def make(
 ) -> tuple[Token, str, Write]:
     """A new token, its text, and what to write for it; the text cannot be had again.
 
-    Without ``inboxes`` it is for all, without ``verbs`` for all verbs. Raises ``BadInput``.
+    Without ``inboxes`` it is for all, or for none if ``to`` is given; without ``verbs`` for all verbs.
+    Raises ``BadInput``.
     """
     if not _name(name):
         raise BadInput(
@@ -139,7 +140,7 @@ def make(
         id,
         name,
         _digest(secret),
-        tuple(inboxes) or (EVERYTHING,),
+        tuple(inboxes) or (() if to else (EVERYTHING,)),
         tuple(to),
         tuple(verbs) or VERBS,
         moment(store.clock),

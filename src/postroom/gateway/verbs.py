@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -13,10 +14,13 @@ from msgspec import Struct
 from ..actors.clerk import Clerk
 from ..actors.loops.acks import role_ack_write
 from ..actors.loops.beating import Beat, beat_of, beat_view
+from ..actors.loops.sides import address_of
+from ..actors.wakeups import autopilot
 from ..mailbox import codec, pairs, views
 from ..mailbox.address import check_task
 from ..mailbox.desk import OPERATOR
 from ..mailbox.envelope import check_text
+from ..mailbox.heartbeats import check_role
 from ..mailbox.ids import parse_id
 from ..mailbox.outputs import read_flags
 from ..mailbox.verbs import LEASE, message_of
@@ -29,6 +33,9 @@ from .wire import Answer
 
 LONGEST_WAIT = 60.0
 KEY_LENGTH = 200
+ANSWER_BYTES = 8 << 20
+"""Bodies in one answer to a poll; what is beyond that is given back, but for the first."""
+
 MOST_SENDS = 1000
 RACES = 4
 
@@ -133,10 +140,21 @@ class Verbs:
         found = await self._clerk.poll(flags.inbox, 0.0, most, lease, key)
         if not found and wait:
             found = await self._wait(asked, partial(self._clerk.poll, flags.inbox, wait, most, lease, key))
+        found = await self._fitting(found)
         answer = _answer({"messages": list(map(views.delivery_view, found))})
         if found:
             answer.unwritten = partial(self._clerk.release, found)
         return answer
+
+    async def _fitting(self, found: list[Delivery]) -> list[Delivery]:
+        """As much as one answer holds, one message at least; the rest is given back."""
+        size = 0
+        for n, one in enumerate(found):
+            size += len(one.body)
+            if n and size > ANSWER_BYTES:
+                await self._clerk.release(found[n:])
+                return found[:n]
+        return found
 
     async def _wait(self, asked: Asked, poll: Poll) -> list[Delivery]:
         """What came while the client waited, if it may still have it: its token may have ended meanwhile."""
@@ -209,13 +227,21 @@ class Verbs:
         """Keep a sign of life of one side of a task; answers what to run next."""
         flags = _read(HeartbeatFlags, asked.flags, "heartbeat")
         store = self._clerk.store
-        if pairs.find(store, check_task(flags.task))[0] is None:
+        binding, _ = pairs.find(store, check_task(flags.task))
+        if binding is None:
             raise NotFound(f"task {flags.task} is not paired", "nobody paired it", "run: postroom pair")
 
+        asked.caller.check_inbox(address_of(binding, check_role(flags.role)))
+
         async def beat() -> Beat:
-            made, write = beat_of(store, flags.task, flags.role, flags.thread_id)
-            asked.caller.check_inbox(made.side.address)
-            await self._clerk.put([write])
+            made, (guarded, *others) = beat_of(store, flags.task, flags.role, flags.thread_id)
+            await self._clerk.do(guarded)
+            for operation in others:  # what a spent budget asks for: a pause, and mail to the manager
+                await self._clerk.do(operation)
+            rested = autopilot.rested(store, made.binding)
+            if rested is not None:
+                with suppress(Conflict):  # another heartbeat has just ended it
+                    await self._clerk.put([rested])
             return made
 
         return _answer(beat_view(await _despite_races(beat)))

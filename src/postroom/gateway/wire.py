@@ -159,8 +159,8 @@ class Wire:
 
     async def write(self, answer: Answer, date: bytes, *, last: bool, bodiless: bool = False) -> None:
         """Write an answer. Raises ``Gone`` if nobody is there to take it."""
+        self.begun = False  # from its first byte on nothing else may be said
         await self.line.send(written(answer, date, last=last, bodiless=bodiless))
-        self.begun = False
 
     @property
     def reusable(self) -> bool:

@@ -31,6 +31,8 @@ from .verbs import LEASE
 from .waiting import Hints, Patience
 
 OPERATOR = "operator/cli"
+NOTICES = 3
+"""How often a poll is told to whoever wakes its address, if that changes meanwhile."""
 RECLAIM_SECONDS = 0.5
 """How long a waiting poll trusts that nothing came: due mail and lapsed leases commit nothing."""
 
@@ -165,11 +167,17 @@ class Desk(Oversight):
 
     def _notice(self, inbox: str, found: list[Delivery]) -> None:
         """Tell whoever wakes this address that it has polled."""
-        put = verbs.noticed(self.store, inbox, found)
-        if put is not None:
-            # What was claimed is told in any case; a wake nobody answered for is counted as lost.
-            with suppress(Conflict, StoreUnavailable):
+        for _ in range(NOTICES):
+            try:
+                put = verbs.noticed(self.store, inbox, found)
+                if put is None:
+                    return
                 self._all([put])
+            except Conflict:
+                continue  # who wakes it has just written something: say it of that
+            except StoreUnavailable:
+                return  # what was claimed is told in any case; a wake nobody answers for is counted as lost
+            return
 
     # Settling
 

@@ -39,16 +39,20 @@ class Beat(Struct, frozen=True):
     overrun: str | None = None
 
 
-def beat_of(store: Store, task: str, role: str, thread_id: str | None = None) -> tuple[Beat, Write]:
-    """The heartbeat to keep and its write; ``overrun`` names a budget that is spent by now.
+def beat_of(store: Store, task: str, role: str, thread_id: str | None = None) -> tuple[Beat, list[Operation]]:
+    """The heartbeat to keep and what commits it; a budget found spent pauses the loop with it.
 
-    For those who commit it themselves; ``heartbeat`` does all of it. Raises ``BadInput``, ``Refused``
-    for a task that is not paired or over, ``Conflict`` for another thread than the assigned one.
+    For those who commit it themselves: the first operation is guarded, and only if it is not refused do
+    the others follow. Raises ``BadInput``, ``Refused`` for a task that is not paired or over, ``Conflict``
+    for another thread than the assigned one.
     """
     heartbeats.check_role(role)
     change = _open(store, task)
     _check_thread(store, address_of(change.binding, role), thread_id)
-    return _beat(change, role, thread_id)
+    budgets.enforce(change)
+    beat, write = _beat(change, role, thread_id)
+    change.write(write)
+    return beat, change.operations()
 
 
 def heartbeat(
@@ -65,17 +69,7 @@ def heartbeat(
 
     Raises as ``beat_of`` does, and ``StoreBusy``. Not for a handle that a ``GroupCommit`` uses.
     """
-    heartbeats.check_role(role)
-
-    def decide() -> tuple[Beat, list[Operation]]:
-        change = _open(store, task)
-        _check_thread(store, address_of(change.binding, role), thread_id)
-        budgets.enforce(change)
-        beat, write = _beat(change, role, thread_id)
-        change.write(write)
-        return beat, change.operations()
-
-    beat = together(store, decide, nap=nap)
+    beat = together(store, lambda: beat_of(store, task, role, thread_id), nap=nap)
     _rest(store, beat.binding, nap)
     return beat
 

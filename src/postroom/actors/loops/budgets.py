@@ -39,6 +39,7 @@ USED_UP = ("turns", "wakes", "tokens", "seconds")
 
 REPORTED = ("tokens",)
 MOST = 1 << 53
+MOST_OF = {"seconds": 366 * 86_400, "iterations": 10_000}
 
 
 class Use(Struct, frozen=True):
@@ -87,8 +88,9 @@ def check_limits(limits: Mapping[str, int]) -> dict[str, int]:
     for name, limit in limits.items():
         if name not in BUDGETS:
             raise BadInput(f"no budget {name[:60]!r}", f"there are {', '.join(BUDGETS)}", "take one of them")
-        if not 1 <= limit <= MOST:
-            raise BadInput(f"{name} is {limit}", f"it must lie in 1 to {MOST}", "choose another")
+        most = MOST_OF.get(name, MOST)
+        if not 1 <= limit <= most:
+            raise BadInput(f"{name} is {limit}", f"it must lie in 1 to {most}", "choose another")
     return dict(limits)
 
 
@@ -189,7 +191,7 @@ def resume(change: Change, more: Mapping[str, int]) -> None:
         if name not in limits:
             raise BadInput(f"{name} has no limit", "there is nothing to add to", "leave it out")
         limits[name] += amount
-    change.update(limits=limits)
+    change.update(limits=check_limits(limits))
     found = usage(change.store, change.binding, change.loop)
     still = [name for name in USED_UP if found[name].spent]
     if paused_by in found and found[paused_by].spent and paused_by not in still:

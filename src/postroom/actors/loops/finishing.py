@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ...mailbox import pairs, threads
+from ...mailbox import pairs, threads, wakes
 from ...mailbox.envelope import check_text
 from ...mailbox.ids import id_text
 from ...store.errors import BadInput
@@ -173,6 +173,10 @@ def _decide(store: Store, task: str, force: bool, reason: str | None) -> tuple[F
     for inbox in inboxes:
         _, version = threads.find(store, inbox)
         change.write(*([threads.THREADS.remove(inbox, version)] if version else []))
+        wake, at = wakes.find(store, inbox)
+        after = wakes.failed(wakes.settled(store.clock, wake))
+        if after != wake:
+            change.write(wakes.write(inbox, after, at))
     if was is LoopState.PAUSED and binding.worker not in inboxes:
         change.pause_worker(Switch.RESUME)
     done = Finish(ended, missing, finished=True, forced=bool(missing), ended_inboxes=inboxes)

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from ...mailbox import heartbeats, pairs, threads
 from ...store.records import Operation, Put, Write
+from ..wakeups import autopilot
 from . import iterations
 from .change import Change
 from .sides import address_of
@@ -60,7 +61,7 @@ def pair(
         writes: list[Write] = [] if put is None else [*put.writes, *_forgotten(store, binding.task)]
         kept: dict[str, Thread] = {}
         for role, thread in (given or {}).items():
-            kept[role], write = threads.assign(store, address_of(binding, role), thread.id, thread.title)
+            kept[role], write = _assigned(store, address_of(binding, role), role, thread, new=put is not None)
             writes += [] if write is None else [write]
         change = Change(store, binding)
         if terms is not None:
@@ -74,7 +75,19 @@ def pair(
     return together(store, decide, nap=nap)
 
 
+def _assigned(
+    store: Store, address: str, role: str, thread: AppThread, *, new: bool
+) -> tuple[Thread, Write | None]:
+    """The thread of a role and its write. A worker has one task: if that is new, its last thread is gone."""
+    present = threads.find(store, address)[0]
+    if new and role == heartbeats.WORKER and present is not None and present.thread_id != thread.id:
+        return threads.rotate(store, address, present.thread_id, thread.id, thread.title)
+    return threads.assign(store, address, thread.id, thread.title)
+
+
 def _forgotten(store: Store, task: str) -> list[Write]:
-    """The writes that forget the heartbeats of an earlier binding: they say nothing of who works now."""
+    """The writes that forget the heartbeats and the autopilot of an earlier binding: it is over."""
     found = {role: heartbeats.find(store, role, task)[1] for role in ROLES}
-    return [heartbeats.FAMILIES[role].remove(task, version) for role, version in found.items() if version]
+    writes = [heartbeats.FAMILIES[role].remove(task, version) for role, version in found.items() if version]
+    _, version = autopilot.find(store, task)
+    return [*writes, autopilot.PILOTS.remove(task, version)] if version else writes

@@ -53,8 +53,9 @@ def _worker(binding: Binding, at: str) -> str:
             f"3. Settle every message: postroom ack{at} ID --fence F --role-ack accepted --reply JSON when it"
             f" is done; postroom nack{at} ID --fence F --reason R when it has to be tried again.",
             f"4. Ask or report with: postroom loop notify{at} {task} 'TEXT'.",
-            f"5. Before your session ends, leave a note to the next one: postroom loop handoff{at} {task}"
-            f" --role {WORKER} --summary S --next N.",
+            f"5. Only if another session is to replace you, leave it a note: postroom loop handoff{at} {task}"
+            f" --role {WORKER} --summary S --next N. Not when you merely end your turn: it is mail, and wakes"
+            " you.",
             *_rules(binding),
         ]
     )

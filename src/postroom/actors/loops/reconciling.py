@@ -207,8 +207,10 @@ def _tell_manager(store: Store, finding: Finding, stuck_seconds: float, nap: Nap
 
     def decide(change: Change) -> bool:
         why = stuck(store, change, stuck_seconds)
-        if why is None or _told(store, change.binding):
+        if why is None:
             return False
+        if _told(store, change.binding):
+            return True  # the manager has the message, and has not settled it yet
         change.note("stuck", SENDER, why=why)
         change.send(change.binding.manager, STUCK, {"why": why}, priority="high", unrouted=Unrouted.HOLD)
         return True

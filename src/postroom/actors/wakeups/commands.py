@@ -76,6 +76,9 @@ class CommandDriver:
                     await process.stdout.aclose()
         if code == 0:
             return Delivered.SENT
+        if code < 0:  # somebody killed it, perhaps after it had its effect
+            log.warning("the command that wakes %s was killed by signal %d", order.address, -code)
+            return Delivered.UNKNOWN
         last = said.decode(errors="replace").strip()[-SHOWN_CHARACTERS:]
         log.warning("the command that wakes %s ended with %d: %r", order.address, code, last)
         return Delivered.FAILED

@@ -11,6 +11,7 @@ import trio
 
 from ...mailbox import pairs
 from ...mailbox.doorbell import listen
+from ...mailbox.heartbeats import WORKER
 from ...mailbox.ids import IdMaker
 from ...store.clock import MICROS
 from ...store.commit import GroupCommit
@@ -19,6 +20,8 @@ from ...store.port import Store
 from ...store.records import CloseSession, OpenSession, Put, RenewSession, Session
 from ...store.transact import transact_one
 from ..dispatcher import dispatch
+from ..loops import budgets
+from ..loops.records import loop_of
 from . import autopilot
 from .commands import CommandDriver
 from .drivers import ByRole, Driver
@@ -59,7 +62,9 @@ async def drive(
     commit = GroupCommit(store, rng=rng)
 
     def wanted(task: str, role: str) -> bool:
-        return role in driver and autopilot.runs(store, task, unless_stopped=everything)
+        if role not in driver or not autopilot.runs(store, task, unless_stopped=everything):
+            return False
+        return role != WORKER or not _wakes_spent(store, task)
 
     ids = IdMaker(store.clock, rng)
     wakener = Wakener(store, commit, ids, driver, rng=rng, wanted=wanted, debounce=debounce)
@@ -74,6 +79,14 @@ async def drive(
             task_status.started()
     finally:
         member.leave()
+
+
+def _wakes_spent(store: Store, task: str) -> bool:
+    """Whether the loop of a task has no wakes left for its worker."""
+    binding = pairs.find(store, task)[0]
+    if binding is None:
+        return False
+    return budgets.usage(store, binding, loop_of(store, binding)[0])["wakes"].spent
 
 
 class _Member:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from ...mailbox import wakes
+from ...mailbox import threads, wakes
 from ...mailbox.envelope import check_text
 from ...mailbox.ids import id_text, parse_id
 from ...mailbox.keeping import Kept
 from ...store.errors import BadInput, Conflict, Refused
 from ...store.records import Put, Write
-from .planning import binding_of, plan, side
+from .planning import binding_of, look, plan, side
 from .rules import Action, Reason, Status
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ KEPT_RECEIPTS = 20
 """Receipts of one task that are kept; older ones are forgotten when a new one is made."""
 
 LONGEST_REASON = 400
+AGAIN = "make a new one with: postroom wakeup dispatch"
 
 SAYS: dict[str, Status] = {
     "sent": Status.READY,
@@ -108,14 +109,27 @@ def record(
     """
     if reason is not None:
         check_text("reason", reason, LONGEST_REASON)
-    side(binding_of(store, task), role)
+    binding = binding_of(store, task)
+    address = side(binding, role)
     id = id_text(parse_id(id))
     receipt, version = _find(store, task, id)
     action = _fitting(receipt, id, role, status, thread_id)
+    if address != action.address or receipt.at < binding.since:
+        raise Conflict(f"receipt {id} is of an earlier pairing", "the task was paired again", AGAIN)
+    if status == "sent":
+        _check_thread(store, action)
     said = Recorded(role, status, thread_id, reason, store.clock.now().wall)
     after = replace(receipt, recorded=(*receipt.recorded, said))
     write = kept(task).write(id, after, version)
-    return said, Put((write, *_consequences(store, action, status, id)))
+    return said, Put((write, *_consequences(store, task, action, status, id)))
+
+
+def _check_thread(store: Store, action: Planned) -> None:
+    """Raises ``Conflict`` if another thread has come in the place of the one that was planned."""
+    now = threads.find(store, action.address)[0]
+    if now is None or now.thread_id != action.thread_id:
+        has = "no thread" if now is None else f"thread {now.thread_id}"
+        raise Conflict(f"{action.address} has {has} now", f"it is not {action.thread_id} any more", AGAIN)
 
 
 def _find(store: Store, task: str, id: str) -> tuple[Receipt, int]:
@@ -138,33 +152,44 @@ def _fitting(receipt: Receipt, id: str, role: str, status: str, thread_id: str |
     if planned is None:
         raise BadInput(f"no status {status[:60]!r}", f"there are {', '.join(SAYS)}", "take one of them")
     action = next((one for one in receipt.actions if one.role == role), None)
-    look = "see: postroom wakeup plan"
+    see = "see: postroom wakeup plan"
     if action is None:
-        raise Conflict(f"receipt {id} has no {role}", "it was made for others", look)
+        raise Conflict(f"receipt {id} has no {role}", "it was made for others", see)
     before = next((one for one in receipt.recorded if one.role == role), None)
     if before is not None:
         raise Conflict(
             f"the {role} of receipt {id} is recorded",
             f"it was {before.status}",
-            "make a new one with: postroom wakeup dispatch",
+            AGAIN,
         )
     if action.status is not planned:
         raise Conflict(
-            f"{status} does not fit receipt {id}", f"the {role} is {action.status}, for {action.reason}", look
+            f"{status} does not fit receipt {id}", f"the {role} is {action.status}, for {action.reason}", see
         )
     if status == "sent" and thread_id is None:
-        raise BadInput("sent to no thread", "sent takes the thread's id", "add --thread-id")
+        raise Conflict(
+            "sent to no thread", f"receipt {id} names thread {action.thread_id}", "add --thread-id"
+        )
     if thread_id is not None and thread_id != action.thread_id:
         has = "no thread" if action.thread_id is None else f"thread {action.thread_id}"
-        raise Conflict(f"thread {thread_id} is not the one of receipt {id}", f"the {role} has {has}", look)
+        raise Conflict(f"thread {thread_id} is not the one of receipt {id}", f"the {role} has {has}", see)
     return action
 
 
-def _consequences(store: Store, action: Planned, status: str, id: str) -> list[Write]:
-    """What is known of the address's wake from then on."""
-    wake, version = wakes.find(store, action.address)
+def _consequences(store: Store, task: str, action: Planned, status: str, id: str) -> list[Write]:
+    """What is known of the address's wake from then on.
+
+    Who was woken may have taken the mail before it is recorded: then the wake is answered already. One
+    that was under way from another receipt is one too many, and counted as empty.
+    """
+    seen = look(store, task, action.role, action.address)
+    wake, version = seen.wake, seen.version
     if status == "sent" and action.thread_id is not None:
+        if seen.pending:
+            wake = replace(wake, empty=wake.empty + 1)
         after = wakes.sent(store.clock, wake, id, action.thread_id)
+        if seen.leased or not seen.mail:
+            after = wakes.polled(after, found=True)
     elif status == "blocked":
         after = wakes.blocked(wake)
     else:

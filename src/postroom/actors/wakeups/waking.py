@@ -99,14 +99,16 @@ class Waking:
 
     async def _drive(self, order: Order) -> float:
         """Try until it is sent, or may be; up to so many times if it surely is not."""
-        delivered = Delivered.FAILED
+        delivered, deadline = Delivered.FAILED, trio.current_time() + LONGEST_DRIVE_SECONDS
         for attempt in range(self._tries):
             if attempt:
                 await trio.sleep(self._pause)
+            if trio.current_time() >= deadline:
+                break
             if not self._still_ready(order):
                 await self._end(order, Delivered.FAILED)
                 return SOON_SECONDS
-            delivered = await self._ask(order)
+            delivered = await self._ask(order, deadline)
             if delivered is not Delivered.FAILED:
                 break
         await self._end(order, delivered)
@@ -126,8 +128,8 @@ class Waking:
             return False
         return planning.without_pending(look).verdict[0] is Status.READY
 
-    async def _ask(self, order: Order) -> Delivered:
-        with trio.move_on_after(LONGEST_DRIVE_SECONDS):
+    async def _ask(self, order: Order, deadline: float) -> Delivered:
+        with trio.move_on_at(deadline):
             try:
                 return await self._driver.wake(order)
             except Exception:  # a driver of others may raise anything, and have woken before

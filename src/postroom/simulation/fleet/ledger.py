@@ -1,7 +1,7 @@
 """The books of a run: what was asked for and done, what each wake came to, how long people waited.
 
 It counts what happened in the world outside, the same way for every policy. What the store has noted of
-wakes is its own account, and compared with this one at the end.
+wakes is its own account, told beside this one.
 """
 
 from __future__ import annotations

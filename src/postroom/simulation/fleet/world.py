@@ -169,30 +169,34 @@ class World:
 
     def _judge(self, drained: bool) -> None:
         if self.checkers is not None:
-            self.checkers.finish(self.store, drained=True)
+            self.checkers.finish(self.store, drained=drained)
         else:
             for checker in (Conservation(), Liveness()):
-                checker.finish(self.store, drained=True)
+                checker.finish(self.store, drained=drained)
                 self.ledger.breaches += checker.breaches
         if not drained:
             hours = self.options.fleet.patience
             self.ledger.blame("stuck", f"not everything was done {hours:g} h after the last task had come")
-        self._judge_tasks()
+        self._judge_tasks(drained)
         self._judge_wakes()
 
-    def _judge_tasks(self) -> None:
-        """Every task has its report, once, or is a dead letter."""
+    def _judge_tasks(self, drained: bool) -> None:
+        """Every task has its report, once, or is a dead letter, or is mail that waits where time ran out."""
         dead = self.store.dead(None, MANY)
         decoder = msgspec.json.Decoder(Body)
         buried = {decoder.decode(one.body).task for one in dead if one.type in (TASK, "report")}
         self.ledger.happened["dead letters"] = len(dead)
+        if not drained:
+            places = [(counts.inbox, state.word) for counts in self.store.counts() for state in LIVE]
+            live = (one for inbox, state in places for one in self.store.peek(inbox, MANY, state=state))
+            buried |= {decoder.decode(one.body).task for one in live if one.type in (TASK, "report")}
         for task in self.ledger.unreported(buried):
             self.ledger.blame("lost", f"task {task}: nothing was heard of it")
         for task in self.ledger.repeated():
             self.ledger.blame("duplicated", f"task {task}: it was reported more than once")
 
     def _judge_wakes(self) -> None:
-        """What the store has noted of wakes; nobody is left waiting for one."""
+        """What the store has noted of wakes."""
         kept = [wake for wake, _ in wakes.WAKES.all(self.store).values()]
         self.noted = Noted(*(sum(getattr(wake, name) for wake in kept) for name in Noted.__struct_fields__))
         self.ledger.wakes["blocked"] = self.noted.blocked
