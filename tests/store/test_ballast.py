@@ -165,7 +165,7 @@ def test_a_batch_takes_no_more_new_mail_than_there_is_room_for(
     assert isinstance(again, r.Accepted)
 
 
-def test_while_new_mail_is_refused_a_claim_takes_few_and_says_that_there_may_be_more(
+def test_while_room_is_tight_a_claim_takes_few_and_says_that_there_may_be_more(
     store: FileStore, disk: Disk, clock: ManualClock
 ) -> None:
     transact(store, [send(n) for n in range(1, FEW + 2)])

@@ -27,7 +27,7 @@ WARN_SECONDS, STALE_SECONDS, DEAD_SECONDS = 30.0, 180.0, 300.0
 LONGEST_SECONDS = 366 * 86_400.0
 
 
-class Heartbeat(Struct, frozen=True):
+class Heartbeat(Struct, frozen=True, gc=False):
     """The last sign of life. ``idle`` counts heartbeats in a row that found nothing to do."""
 
     at: Moment

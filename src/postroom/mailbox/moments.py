@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ..store.clock import Clock
 
 
-class Moment(Struct, frozen=True, array_like=True):
+class Moment(Struct, frozen=True, array_like=True, gc=False):
     """One moment on both clocks, in microseconds, and which boot the second one counts from."""
 
     wall: int

@@ -23,7 +23,7 @@ BINDING, WORKER = "binding", "worker"
 ACTIVE, ENDED = "active", "ended"
 
 
-class Binding(Struct, frozen=True):
+class Binding(Struct, frozen=True, gc=False):
     """A task with its two inboxes. ``since`` is wall time in microseconds; ``state`` active or ended.
 
     The inboxes of a ``disposable`` one end when its task is finished. No two bindings of one task have
@@ -43,7 +43,7 @@ class Binding(Struct, frozen=True):
         return msgspec.json.encode({**body, "disposable": True} if self.disposable else body)
 
 
-class _Value(Struct, frozen=True):
+class _Value(Struct, frozen=True, gc=False):
     """A binding as it is stored, under its task's name."""
 
     manager: str

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..store.records import Write
 
 
-class Thread(Struct, frozen=True):
+class Thread(Struct, frozen=True, gc=False):
     """An app thread. ``thread_id`` is what its app calls it; ``since`` is wall time in microseconds."""
 
     address: str

@@ -38,7 +38,7 @@ class WakeState(StrEnum):
 UNDER_WAY = frozenset({WakeState.SENDING, WakeState.SENT})
 
 
-class Wake(Struct, frozen=True, omit_defaults=True):
+class Wake(Struct, frozen=True, omit_defaults=True, gc=False):
     """The waking of one address.
 
     ``at`` is when the wake under way began and ``receipt`` what it belongs to. ``streak`` is how many

@@ -130,7 +130,7 @@ class Claim(Struct, gc=False):
 class Claimed(Struct, gc=False):
     """The messages leased by one claim; empty when there was nothing to do.
 
-    ``more`` says that there may be others although fewer than ``limit`` came: a disk is nearly full.
+    ``more`` says that there may be others although fewer than ``limit`` came: room on the disk is tight.
     """
 
     deliveries: list[Delivery]

@@ -44,7 +44,7 @@ NEVER = 1 << 62
 """A boot time that does not come."""
 
 FEW = 16
-"""Messages that one claim leases at most while the disk is nearly full."""
+"""Messages that one claim leases at most while room on the disk is tight."""
 
 
 class SqliteEngine:
@@ -77,6 +77,7 @@ class SqliteEngine:
         self._look_at = NEVER
         self._refusal: StoreFull | None = None
         self._spare = intake.SPACIOUS
+        self._tight = False
         self._pid = os.getpid()
         self._seen: int = self._version()
         self._changed = False
@@ -312,8 +313,8 @@ class SqliteEngine:
         raise NotImplementedError
 
     def _claim(self, tx: Tx, op: r.Claim) -> r.Answer:
-        """Claim; few at a time while the disk is nearly full, for each lease takes room."""
-        if self._refusal is None or op.limit <= FEW:
+        """Claim; few at a time while room on the disk is tight, for each lease takes some."""
+        if not self._tight or op.limit <= FEW:
             return claiming.claim(tx, op, self._gone)
         answer = claiming.claim(tx, structs.replace(op, limit=FEW), self._gone)
         if isinstance(answer, r.Claimed):

@@ -175,7 +175,8 @@ class FileStore(SqliteEngine):
     def _looked(self, boot: int) -> None:
         """While room is tight, every transaction looks again."""
         self._refusal, self._spare = self._ballast.refusal, self._ballast.spare
-        self._look_at = 0 if self._ballast.tight else boot + LOOK_US
+        self._tight = self._ballast.tight
+        self._look_at = 0 if self._tight else boot + LOOK_US
         self._ready = self._connected and self._refusal is None
 
     def _write_failed(self, error: Exception) -> None:
