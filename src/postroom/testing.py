@@ -49,7 +49,7 @@ class VirtualClock:
 
     def now(self) -> Instant:
         try:
-            seconds = trio.current_time()
+            seconds: float = trio.current_time()
         except RuntimeError:  # outside of trio
             return self._last
         if seconds != self._seconds:

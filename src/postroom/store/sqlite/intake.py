@@ -34,10 +34,10 @@ def take_in(tx: Tx, sends: Sequence[Send], refusal: StoreFull | None, spare: int
             return accept(tx, sends)
         answers = accept(tx, sends[:fitting])
         return answers + take_in(tx, sends[fitting:], batch_too_large(spare), spare)
-    answers = []
+    refused: list[Answer] = []
     for send in sends:
-        answers += [_only_known(tx, send) or refusal] if send.bounded else accept(tx, [send])
-    return answers
+        refused += [_only_known(tx, send) or refusal] if send.bounded else accept(tx, [send])
+    return refused
 
 
 def _fitting(sends: Sequence[Send], spare: int) -> int:

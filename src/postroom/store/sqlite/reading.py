@@ -105,6 +105,9 @@ is what to add to the live count.
 """
 
 
+NO_LIVE: Live = (0, 0, 0, 0, 0)
+
+
 def counts(conn: Db, now: Instant, address: str | None) -> list[InboxCounts]:
     """Counts by inbox, moved along to now: due mail is ready, lapsed leases are ready, and so on."""
     if address is not None:
@@ -115,7 +118,7 @@ def counts(conn: Db, now: Instant, address: str | None) -> list[InboxCounts]:
     live = _live(conn, now)
     final: dict[int, tuple[int, ...]] = {row[0]: row[1:] for row in _rows(conn, "counts_final")}
     return [
-        _counted(conn, now, row, live.get(row[0], NOTHING[:5]), final.get(row[0], NOTHING))
+        _counted(conn, now, row, live.get(row[0], NO_LIVE), final.get(row[0], NOTHING))
         for row in _rows(conn, "counts_inboxes")
     ]
 
