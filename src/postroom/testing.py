@@ -44,7 +44,7 @@ class VirtualClock:
 
     def __init__(self) -> None:
         self.boot_id = "virtual"
-        self._seconds = 0.0
+        self._seconds: float = 0.0
         self._last = Instant(EPOCH_US, UPTIME_US)
 
     def now(self) -> Instant:
