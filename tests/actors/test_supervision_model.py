@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import attrs
 import trio
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from stage import ALWAYS, Stage, Witness
 from trio.testing import MockClock
@@ -28,12 +28,17 @@ UP, DOWN, PARKED, STOPPED = "up", "down", "parked", "stopped"
 
 @attrs.define
 class Child:
-    """What the model knows of one actor. ``lively`` says whether it has an instance: they are lazy."""
+    """What the model knows of one actor.
+
+    ``lively`` says whether it has an instance: they are lazy. ``waiting`` says whether mail came that it
+    could not do: once it is up again, it has an instance at once.
+    """
 
     name: str
     restart: str
     state: str = UP
     lively: bool = False
+    waiting: bool = False
 
 
 class Supervisor:
@@ -50,6 +55,7 @@ class Supervisor:
     def works(self, child: Child) -> bool:
         """Whether a job that is sent now is done."""
         child.lively = child.lively or child.state == UP
+        child.waiting = child.waiting or child.state != UP
         return child.state == UP
 
     def fails(self, child: Child, now: float) -> None:
@@ -59,7 +65,7 @@ class Supervisor:
             return
         self.times = [at for at in self.times if at > now - PERIOD] + [now]
         if len(self.times) > self.restarts:
-            child.state, child.lively = PARKED, False
+            child.state, child.lively, child.waiting = PARKED, False, True
             self.parked.append(child.name)
             return
         taken = self._taken(child)
@@ -72,6 +78,8 @@ class Supervisor:
             if one.restart != "temporary":
                 self.restarted.append(one.name)
                 one.state = UP
+                if one is not child:
+                    one.lively, one.waiting = one.waiting, False
 
     def _taken(self, child: Child) -> list[Child]:
         there = [one for one in self.children if one.state != STOPPED]
@@ -96,6 +104,12 @@ EVENT = st.tuples(
     restarts=st.integers(0, 3),
     kinds=st.lists(st.sampled_from([str(k) for k in Restart]), min_size=2, max_size=4),
     events=st.lists(EVENT, max_size=10),
+)
+@example(
+    strategy="one-for-all",
+    restarts=2,
+    kinds=["permanent", "permanent"],
+    events=[("burst", 1), ("long", 0), ("fail", 0), ("fail", 1)],
 )
 def test_failures_stops_and_jobs_go_as_the_model_says(
     strategy: str, restarts: int, kinds: list[str], events: list[tuple[str, int]]
