@@ -59,3 +59,8 @@ def test_a_change_below_a_fifth_is_no_change(old: float, new: float, better: str
 
 def test_a_row_that_the_other_run_lacks_is_not_compared() -> None:
     assert report.comparison([row(1.0)], []) == ["durable         nothing to compare"]
+
+
+def test_a_mark_may_be_that_there_is_nothing() -> None:
+    assert report.bar(0.0, 0.0, 0.0).startswith("!")
+    assert "#" in report.bar(3.0, 0.0, 0.0)

@@ -58,7 +58,7 @@ def verdict(row: RowView) -> str:
 
 def bar(value: float, reach: float, stretch: float) -> str:
     """The value as a bar, with both marks in it; what is longer than the bar ends in ``>``."""
-    full = max(reach, stretch) / 0.75
+    full = (max(reach, stretch) or max(value, 1.0)) / 0.75  # a mark may be that there is nothing
     filled = round(WIDTH * value / full)
     cells = ["#" if cell < filled else "." for cell in range(WIDTH)]
     cells[_cell(reach, full)] = "|"
