@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from shells import Shell
@@ -13,9 +12,8 @@ PASS = '{"checked": "tests", "how": "pytest -q", "result": "pass"}'
 
 
 @pytest.fixture
-def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.chdir(tmp_path)
-    shell = Shell(capsys, monkeypatch)
+def shell(shell: Shell) -> Shell:
+    """With a pair."""
     assert shell.run("pair", "t", "--manager", "m", "--worker", "w") == 0
     return shell
 

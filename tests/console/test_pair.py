@@ -14,12 +14,6 @@ PAIR = ("pair", "t", "--manager", "m", "--worker", "w")
 
 
 @pytest.fixture
-def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.chdir(tmp_path)
-    return Shell(capsys, monkeypatch)
-
-
-@pytest.fixture
 def paired(shell: Shell) -> Shell:
     assert shell.run(*PAIR) == 0
     return shell

@@ -2,60 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from shells import Shell
 
 from postroom.console.main import main
 from postroom.mailbox.desk import Desk
 
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
-
-
-class Shell:
-    """Runs command lines in this process and remembers what the last one wrote."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        self._capsys = capsys
-        self._monkeypatch = monkeypatch
-        self.out = ""
-        self.err = ""
-
-    def run(self, *words: str, stdin: str = "") -> int:
-        self._monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
-        code = main(words)
-        self.out, self.err = self._capsys.readouterr()
-        return code
-
-    def json(self, *words: str, code: int = 0, stdin: str = "") -> Any:
-        """Run with ``--json``: standard output is one document and nothing else is written."""
-        assert self.run(*words, "--json", stdin=stdin) == code, self.out + self.err
-        assert self.err == ""
-        assert self.out.count("\n") == 1
-        return msgspec.json.decode(self.out)
-
-    def error(self, *words: str, code: int, stdin: str = "") -> str:
-        """Run with ``--json`` and without; both ways the same error, whose code is returned."""
-        document = self.json(*words, code=code, stdin=stdin)
-        assert list(document) == ["error"]
-        assert set(document["error"]) == {"code", "what", "why", "do"}
-        assert self.run(*words, stdin=stdin) == code
-        assert self.out == ""
-        assert self.err.count("\n") == 1
-        assert document["error"]["what"] in self.err
-        return str(document["error"]["code"])
-
-
-@pytest.fixture
-def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.chdir(tmp_path)
-    return Shell(capsys, monkeypatch)
 
 
 @pytest.fixture

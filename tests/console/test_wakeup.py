@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from shells import Shell as Plain
 
-from postroom.console.main import main
 from postroom.console.settings import load
 from postroom.mailbox import threads
 from postroom.store.errors import BadInput
@@ -25,33 +25,19 @@ UNKNOWN = "00000000-0000-7000-8000-000000000000"
 ACTION = ("role", "status", "send_ready", "thread_id", "prompt", "reason")
 
 
-class Shell:
+class Shell(Plain):
     """Runs command lines in this process on one store."""
 
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
+    def run(self, *words: str, stdin: str = "") -> int:
+        return super().run(*words, "--store", URL, stdin=stdin)
 
     def text(self, *words: str, code: int = 0) -> str:
         """What a person is shown; errors are one line."""
-        assert main([*words, "--store", URL]) == code
-        out, err = self._capsys.readouterr()
+        assert self.run(*words) == code, self.out + self.err
         if code:
-            assert out == ""
-            assert err.count("\n") == 1
-        return err if code else out
-
-    def json(self, *words: str, code: int = 0) -> Any:
-        """The one document on standard output."""
-        assert main([*words, "--store", URL, "--json"]) == code
-        out, err = self._capsys.readouterr()
-        assert (err, out.count("\n")) == ("", 1)
-        return msgspec.json.decode(out)
-
-    def error(self, *words: str, code: int) -> str:
-        """The same error with ``--json`` and without; its code."""
-        document = self.json(*words, code=code)
-        assert document["error"]["what"] in self.text(*words, code=code)
-        return str(document["error"]["code"])
+            assert self.out == ""
+            assert self.err.count("\n") == 1
+        return self.err if code else self.out
 
     def assign(self, address: str, thread_id: str) -> None:
         store = open_store(URL, create=False)
@@ -71,7 +57,7 @@ class Shell:
 def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
     """A shell with a pair, whose worker has a thread and mail."""
     monkeypatch.chdir(tmp_path)
-    made = Shell(capsys)
+    made = Shell(capsys, monkeypatch)
     made.text("pair", "t1", "--manager", "m", "--worker", "w")
     made.assign("worker/w", "thread-1")
     made.text("send", "worker/w", "--type", "job", "--body", "{}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from loop_tasks import PASS, Task
 
-from postroom.actors.loops import together as subject
 from postroom.actors.loops.change import Change, changed
 from postroom.actors.loops.evidence import read_evidence
 from postroom.actors.loops.iterations import go_on
@@ -15,7 +14,7 @@ from postroom.store.clock import ManualClock
 from postroom.store.errors import Conflict, InboxEnded, InboxFull, OutcomeUnknown, StoreBusy
 from postroom.store.memory import MemoryStore
 from postroom.store.records import InboxSpec, Operation, Put, Register, Write
-from postroom.store.transact import transact_one
+from postroom.store.transact import DEADLINE_SECONDS, transact_one
 
 
 def test_a_message_that_is_refused_takes_the_record_with_it(task: Task) -> None:
@@ -98,7 +97,7 @@ def test_a_lock_that_is_never_given_up_is_told(task: Task, clock: ManualClock) -
     start = clock.now().boot
     with pytest.raises(StoreBusy, match="another process"):
         together(other, lambda: (None, operations), nap=clock.advance)
-    assert clock.now().boot - start >= subject.DEADLINE_SECONDS * 1_000_000
+    assert clock.now().boot - start >= DEADLINE_SECONDS * 1_000_000
     task.store.rollback()
     other.close()
 

@@ -40,6 +40,16 @@ class Fixture:
     def batches(self) -> list[int]:
         return [e.operations for e in self.events if isinstance(e, BatchCommitted)]
 
+    def fail_once(self, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+        """Let the next commit fail, and those after it work again."""
+        real: Callable[[], None] = self.store.commit
+
+        def fail() -> None:
+            monkeypatch.setattr(self.store, "commit", real)
+            raise OutcomeUnknown("the commit failed", why, "repeat it")
+
+        monkeypatch.setattr(self.store, "commit", fail)
+
     async def start(self, nursery: trio.Nursery) -> None:
         await nursery.start(self.commit.run)
         await self.commit.submit(r.Register((r.InboxSpec(INBOX),)))
@@ -131,13 +141,7 @@ async def test_an_error_at_commit_is_an_unknown_outcome_for_the_whole_batch_and_
 ) -> None:
     fixture = Fixture()
     await fixture.start(nursery)
-    real: Callable[[], None] = fixture.store.commit
-
-    def fail_once() -> None:
-        monkeypatch.setattr(fixture.store, "commit", real)
-        raise OutcomeUnknown("the commit failed", "disk I/O error", "repeat it")
-
-    monkeypatch.setattr(fixture.store, "commit", fail_once)
+    fixture.fail_once(monkeypatch, "disk I/O error")
     with pytest.raises(OutcomeUnknown):
         await fixture.commit.submit(message(1))
     assert isinstance(await fixture.commit.submit(message(1)), r.Accepted)
@@ -150,13 +154,7 @@ async def test_after_a_failure_it_goes_on_in_small_batches_that_grow_with_each_s
 ) -> None:
     fixture = Fixture()
     await fixture.start(nursery)
-    real: Callable[[], None] = fixture.store.commit
-
-    def fail_once() -> None:
-        monkeypatch.setattr(fixture.store, "commit", real)
-        raise OutcomeUnknown("the commit failed", "the disk is full", "repeat it")
-
-    monkeypatch.setattr(fixture.store, "commit", fail_once)
+    fixture.fail_once(monkeypatch, "the disk is full")
     with pytest.raises(OutcomeUnknown):
         await fixture.commit.submit(message(1))
     fixture.events.clear()

@@ -9,7 +9,7 @@ from wake_stage import Stage, new_stage
 
 from postroom.actors.wakeups import planning
 from postroom.actors.wakeups.rules import Reason, Status
-from postroom.mailbox import wakes
+from postroom.mailbox import pairs, wakes
 from postroom.mailbox.desk import Desk
 from postroom.mailbox.ids import IdMaker
 from postroom.mailbox.pairs import ACTIVE
@@ -127,7 +127,7 @@ def test_an_unknown_or_ended_task_is_refused(stage: Stage) -> None:
 
 def test_a_role_that_no_pair_has_is_bad_input(stage: Stage) -> None:
     with pytest.raises(BadInput, match="reviewer"):
-        planning.side(planning.binding_of(stage.store, "t1"), "reviewer")
+        pairs.address_of(planning.binding_of(stage.store, "t1"), "reviewer")
 
 
 # Shared mail

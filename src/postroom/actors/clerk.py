@@ -15,7 +15,6 @@ import trio
 
 from ..mailbox import verbs
 from ..mailbox.address import shared_inbox
-from ..mailbox.desk import NOTICES
 from ..mailbox.doorbell import listen
 from ..mailbox.ids import IdMaker
 from ..mailbox.outputs import read_flags
@@ -168,17 +167,12 @@ class Clerk:
 
     async def _notice(self, inbox: str, found: Sequence[Delivery]) -> None:
         """Tell whoever wakes this address that it has polled."""
-        for _ in range(NOTICES):
-            try:
-                put = verbs.noticed(self.store, inbox, found)
-                if put is None:
+        # What was claimed is told in any case; a wake that nobody answers for is counted as lost.
+        with suppress(StoreUnavailable):
+            for put in verbs.notices(self.store, inbox, found):
+                with suppress(Conflict):
+                    await self._commit.submit(put)
                     return
-                await self._commit.submit(put)
-            except Conflict:
-                continue  # who wakes it has just written something: say it of that
-            except StoreUnavailable:
-                return  # what was claimed is told in any case; a wake nobody answers for is counted as lost
-            return
 
     async def ack(
         self,

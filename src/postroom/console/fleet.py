@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Generator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, TextIO
 
 from ..store.errors import BadInput
 from . import render
 from .exits import DONE, FAILED
+from .files import written
 from .parsing import Parser, number, whole
 
 if TYPE_CHECKING:
@@ -46,7 +44,7 @@ def command(args: argparse.Namespace, out: TextIO) -> int:
     runs = _runs(args)
     if args.trace is not None and len(runs) > 1:
         raise BadInput("a trace of several policies", "each has a trace of its own", "name one --policy")
-    with _file(args.trace, "--trace") as trace, _file(args.plot, "--plot") as plot:
+    with written(args.trace, "--trace") as trace, written(args.plot, "--plot") as plot:
         results = [_run(one, trace, args, out) for one in runs]
         if plot is not None:
             _draw(results, plot)
@@ -73,21 +71,6 @@ def _runs(args: argparse.Namespace) -> list[Options]:
     fleet = load(args.file)
     named = dict.fromkeys(policy(text) for text in args.policy or ["economy"])
     return [options(fleet, seed=args.seed, policy=one, pairs=args.pairs, days=args.days) for one in named]
-
-
-@contextmanager
-def _file(path: str | None, option: str) -> Generator[IO[bytes] | None, None, None]:
-    """A file to write into, if there is to be one. Raises ``BadInput`` if it cannot be opened."""
-    if path is None:
-        yield None
-        return
-    try:
-        file = Path(path).open("wb")  # noqa: SIM115  # what its opening raises is told apart from the rest
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise BadInput(f"cannot write {path}", why, f"choose another with {option}") from error
-    with file:
-        yield file
 
 
 def _run(options: Options, trace: IO[bytes] | None, args: argparse.Namespace, out: TextIO) -> Result:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Generator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, TextIO
 
 from ..store.errors import BadInput
 from . import fleet, render
 from .exits import DONE, FAILED
+from .files import written
 from .parsing import Parser, Subparsers, whole
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def _break(args: argparse.Namespace, out: TextIO) -> int:
         raise BadInput("a trace of several runs", "each run has a trace of its own", "leave out --runs")
     runs = _runs(args)
     findings = Findings()
-    with _trace(args.trace) as trace:
+    with written(args.trace, "--trace") as trace:
         for options in runs:
             result = _run_one(options, trace)
             findings.add(result)
@@ -111,21 +110,6 @@ def _numbers(text: str | None) -> list[int]:
     if not all(word.isascii() and word.isdigit() for word in words):
         raise BadInput(f"--leave-out {text}", "it is numbers of faults, like 0,2", "correct it")
     return [int(word) for word in words]
-
-
-@contextmanager
-def _trace(path: str | None) -> Generator[IO[bytes] | None, None, None]:
-    """The file of the trace, if there is to be one. Raises ``BadInput`` if it cannot be written."""
-    if path is None:
-        yield None
-        return
-    try:
-        file = Path(path).open("wb")  # noqa: SIM115  # what its opening raises is told apart from the rest
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise BadInput(f"cannot write {path}", why, "choose another with --trace") from error
-    with file:
-        yield file
 
 
 def _run_one(options: Options, trace: IO[bytes] | None) -> Result:

@@ -14,13 +14,11 @@ from msgspec import Struct
 from ..actors.clerk import Clerk
 from ..actors.loops.acks import role_ack_write
 from ..actors.loops.beating import Beat, beat_of, beat_view
-from ..actors.loops.sides import address_of
 from ..actors.wakeups import autopilot
 from ..mailbox import codec, pairs, views
 from ..mailbox.address import check_task
 from ..mailbox.desk import OPERATOR
 from ..mailbox.envelope import check_text
-from ..mailbox.heartbeats import check_role
 from ..mailbox.ids import parse_id
 from ..mailbox.outputs import read_flags
 from ..mailbox.verbs import LEASE, message_of
@@ -231,7 +229,7 @@ class Verbs:
         if binding is None:
             raise NotFound(f"task {flags.task} is not paired", "nobody paired it", "run: postroom pair")
 
-        asked.caller.check_inbox(address_of(binding, check_role(flags.role)))
+        asked.caller.check_inbox(pairs.address_of(binding, flags.role))
 
         async def beat() -> Beat:
             made, (guarded, *others) = beat_of(store, flags.task, flags.role, flags.thread_id)

@@ -31,8 +31,6 @@ from .verbs import LEASE
 from .waiting import Hints, Patience
 
 OPERATOR = "operator/cli"
-NOTICES = 3
-"""How often a poll is told to whoever wakes its address, if that changes meanwhile."""
 RECLAIM_SECONDS = 0.5
 """How long a waiting poll trusts that nothing came: due mail and lapsed leases commit nothing."""
 
@@ -167,17 +165,12 @@ class Desk(Oversight):
 
     def _notice(self, inbox: str, found: list[Delivery]) -> None:
         """Tell whoever wakes this address that it has polled."""
-        for _ in range(NOTICES):
-            try:
-                put = verbs.noticed(self.store, inbox, found)
-                if put is None:
+        # What was claimed is told in any case; a wake that nobody answers for is counted as lost.
+        with suppress(StoreUnavailable):
+            for put in verbs.notices(self.store, inbox, found):
+                with suppress(Conflict):
+                    self._all([put])
                     return
-                self._all([put])
-            except Conflict:
-                continue  # who wakes it has just written something: say it of that
-            except StoreUnavailable:
-                return  # what was claimed is told in any case; a wake nobody answers for is counted as lost
-            return
 
     # Settling
 

@@ -69,10 +69,16 @@ def beat(
     return made, FAMILIES[role].write(key, made, version)
 
 
+def check_seconds(name: str, seconds: float) -> float:
+    """``seconds`` if they are a sensible duration. Raises ``BadInput``."""
+    if isfinite(seconds) and 0 <= seconds <= LONGEST_SECONDS:
+        return seconds
+    raise BadInput(f"{name} is {seconds}", "it is in seconds, from 0 to a year", "choose another")
+
+
 def health(clock: Clock, last: Heartbeat | None, stale_seconds: float = STALE_SECONDS) -> Health:
     """Whether a last heartbeat still counts. Raises ``BadInput`` for an absurd ``stale_seconds``."""
-    if not (isfinite(stale_seconds) and 0 <= stale_seconds <= LONGEST_SECONDS):
-        raise BadInput(f"stale is {stale_seconds}", "it is in seconds, from 0 to a year", "choose another")
+    check_seconds("stale", stale_seconds)
     if last is None:
         return Health.MISSING
     return Health.HEALTHY if age_us(clock, last.at) < stale_seconds * MICROS else Health.STALE

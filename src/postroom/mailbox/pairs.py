@@ -14,6 +14,7 @@ from msgspec import Struct
 from ..store.errors import Conflict, Refused, StoreUnavailable
 from ..store.records import InboxSpec, Put, Record, Register, Write
 from .address import address_in, check_task
+from .heartbeats import MANAGER, check_role
 
 if TYPE_CHECKING:
     from ..store.port import Store
@@ -76,6 +77,11 @@ def new_binding(task: str, manager: str, worker: str, since: int, *, disposable:
         since,
         disposable,
     )
+
+
+def address_of(binding: Binding, role: str) -> str:
+    """The inbox of a role in a binding. Raises ``BadInput`` for a role that no pair has."""
+    return binding.manager if check_role(role) == MANAGER else binding.worker
 
 
 def binding_of(record: Record) -> Binding:

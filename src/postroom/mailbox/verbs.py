@@ -38,6 +38,9 @@ LONGEST_WAIT = 7 * 86_400.0
 MOST = 1000
 """Messages that one claim may take."""
 
+NOTICES = 3
+"""How often a poll is told to whoever wakes its address, if that changes meanwhile."""
+
 
 # Looking
 
@@ -60,14 +63,20 @@ def counts_of(store: Store, inbox: str) -> InboxCounts:
     return found[0]
 
 
+def ready_in(counts: InboxCounts) -> int:
+    """How many of the messages that were counted a claim could take: the one definition of claimable."""
+    return 0 if counts.paused else counts.ready
+
+
+def claimable(store: Store, inbox: str) -> int:
+    """How many messages a claim from this inbox alone could take now; 0 if there is no such inbox."""
+    return sum(map(ready_in, store.counts(inbox)))
+
+
 def has_mail(store: Store, inbox: str) -> bool:
     """Whether there is something to claim, in the inbox or its role's shared one."""
-    return any(
-        counts.ready and not counts.paused
-        for address in (inbox, shared_inbox(inbox))
-        if address is not None
-        for counts in store.counts(address)
-    )
+    shared = shared_inbox(inbox)
+    return claimable(store, inbox) > 0 or (shared is not None and claimable(store, shared) > 0)
 
 
 # Taking
@@ -104,18 +113,21 @@ def check_open(store: Store, inbox: str) -> None:
         raise InboxEnded(f"inbox {inbox} has ended", "it takes no more mail", "register it again")
 
 
-def noticed(store: Store, inbox: str, found: Sequence[Delivery]) -> Put | None:
+def notices(store: Store, inbox: str, found: Sequence[Delivery]) -> Iterator[Put]:
     """What a poll says of the wake before it, and which shared mail this address now holds.
 
-    None where there is nothing to say. The write expects what was read here: a ``Conflict`` means that
-    somebody else has said it.
+    To be said in turn until one is not refused: a ``Conflict`` means that who wakes it has just written
+    something, and the next says it of that. None where there is nothing to say.
     """
-    wake, version = wakes.find(store, inbox)
-    shared = tuple((id_text(one.id), one.fence) for one in found if one.recipient != inbox)
-    if shared and not version and threads.find(store, inbox)[0] is None:
-        shared = ()  # nobody wakes this address, so nobody asks what it holds
-    after = wakes.polled(wake, found=bool(found), shared=shared)
-    return None if after == wake else Put((wakes.write(inbox, after, version),))
+    for _ in range(NOTICES):
+        wake, version = wakes.find(store, inbox)
+        shared = tuple((id_text(one.id), one.fence) for one in found if one.recipient != inbox)
+        if shared and not version and threads.find(store, inbox)[0] is None:
+            shared = ()  # nobody wakes this address, so nobody asks what it holds
+        after = wakes.polled(wake, found=bool(found), shared=shared)
+        if after == wake:
+            return
+        yield Put((wakes.write(inbox, after, version),))
 
 
 # Settling

@@ -14,17 +14,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..store.clock import MICROS
+from ..store.states import State
+from .ids import parse_id
 from .keeping import Kept
 from .moments import Moment, age_us, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ..store.clock import Clock
     from ..store.port import Store
-    from ..store.records import Write
+    from ..store.records import StoredMessage, Write
 
 WINDOW_SECONDS, LONGEST_WINDOW_SECONDS = 180, 3600
+LEASED = State.LEASED.word
 
 
 class WakeState(StrEnum):
@@ -137,3 +140,18 @@ def polled(wake: Wake, *, found: bool, shared: Sequence[tuple[str, int]] = ()) -
         return after
     counted = replace(after, useful=after.useful + 1) if found else replace(after, empty=after.empty + 1)
     return replace(counted, state=WakeState.IDLE, at=None, receipt=None, streak=0)
+
+
+def called_off(store: Store, address: str) -> Write | None:
+    """The write after which no wake of an address is under way; None where none is. It counts for nothing."""
+    wake, version = find(store, address)
+    after = failed(settled(store.clock, wake))
+    return None if after == wake else write(address, after, version)
+
+
+def still_shared(store: Store, wake: Wake) -> Iterator[StoredMessage]:
+    """The messages of its role's shared inbox that the address of a wake holds now."""
+    for id, fence in wake.shared:
+        message = store.message(parse_id(id))
+        if message is not None and message.state == LEASED and message.fence == fence:
+            yield message

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from random import Random
 
-import trio
-import trio.testing
 from msgspec import Struct
 
 from .checkers import Breach
 from .options import Options
 from .schedule import scheduled_by, uncollected
 from .trace import Trace, Untraced, Write
+from .virtual import run_to_its_end
 from .world import World
 
 
@@ -56,7 +55,7 @@ def run_untraced(options: Options) -> Result:
 def _run(options: Options, trace: Trace) -> Result:
     with scheduled_by(Random(f"{options.seed}/schedule")), uncollected():
         world = World(options, trace)
-        _run_to_its_end(world)
+        run_to_its_end(world.run, world.ended_of)
     return Result(
         options=options,
         virtual_seconds=round(world.seconds, 6),
@@ -68,19 +67,3 @@ def _run(options: Options, trace: Trace) -> Result:
         faults=dict(sorted(world.faults.items())),
         happened=dict(sorted(world.tally.counts.items())),
     )
-
-
-def _run_to_its_end(world: World) -> None:
-    """Run it on virtual time. Ctrl-C comes out as what it is, from however many nurseries.
-
-    An error that ends the whole run is a breach like any other: so its seed is told, and it is shrunk.
-    """
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    try:
-        trio.run(world.run, clock=clock, restrict_keyboard_interrupt_to_checkpoints=True)
-    except BaseExceptionGroup as group:
-        if group.subgroup(KeyboardInterrupt) is not None:
-            raise KeyboardInterrupt from group
-        world.ended_of(group)
-    except Exception as error:  # noqa: BLE001  # a crash is a finding, whatever has crashed
-        world.ended_of(error)

@@ -5,15 +5,14 @@ A number may also be a range ``[low, high]``, out of which each seed draws its o
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from ..store.errors import BadInput
+from . import files
 from .planning import FAULTS
 
 BUILT_IN = Path(__file__).with_name("scenarios")
@@ -84,27 +83,14 @@ def names() -> list[str]:
 def load(named: str) -> Scenario:
     """A scenario by its name, or by the path of a file. Raises ``BadInput`` with the key that is wrong."""
     path = BUILT_IN / f"{named}.toml" if named in names() else Path(named)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        do = f"name a file, or one of: {', '.join(names())}"
-        raise BadInput(f"no scenario {named}", "there is no such file", do) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot read {named}", " ".join(str(error).split()), "name another file") from error
-    try:
-        return checked(tomllib.loads(text), named)
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"{named} is not TOML", str(error), "repair that line") from error
+    do = f"name a file, or one of: {', '.join(names())}"
+    missing = BadInput(f"no scenario {named}", "there is no such file", do)
+    return checked(files.read(path, named, missing), named)
 
 
 def checked(table: dict[str, Any], named: str) -> Scenario:
     """A scenario out of a parsed file. Raises ``BadInput``."""
-    try:
-        scenario = msgspec.convert(table, Scenario)
-    except msgspec.ValidationError as error:
-        what, _, path = str(error).partition(" - at ")
-        key = path.strip("`").removeprefix("$").lstrip(".") or "the file itself"
-        raise BadInput(f"{named}: {key}", what, "correct that key") from error
+    scenario = files.converted(table, Scenario, named)
     for key, why in _flaws(scenario):
         raise BadInput(f"{named}: {key}", why, "correct that key")
     return scenario

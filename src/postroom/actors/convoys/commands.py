@@ -14,6 +14,7 @@ from pathlib import Path
 
 import trio
 
+from ..process_groups import end_group
 from .faults import Faults
 from .faults import Path as KeyPath
 from .plan import Task
@@ -94,23 +95,8 @@ async def run_command(task: Task, *, run: str, attempt: int, log: Path) -> int:
         return await process.wait()
     except trio.Cancelled:
         with trio.CancelScope(shield=True):
-            await _end_group(process)
+            await end_group(process, KILL_AFTER)
         raise
-
-
-async def _end_group(process: trio.Process) -> None:
-    _signal_group(process.pid, signal.SIGTERM)
-    with trio.move_on_after(KILL_AFTER):
-        await process.wait()
-    _signal_group(process.pid, signal.SIGKILL)  # also for children that outlive their parent
-    await process.wait()
-
-
-def _signal_group(group: int, number: int) -> None:
-    try:
-        os.killpg(group, number)
-    except ProcessLookupError:
-        return  # all of them have ended
 
 
 def kill_leftovers(run: str) -> int:

@@ -91,8 +91,7 @@ def role_ack_write(store: Store, message: StoredMessage, role_ack: str, text: st
 
 def task_ack_write(store: Store, binding: Binding, role: str, role_ack: str, text: str | None) -> Write:
     """The write that keeps what a role says of the task as it is agreed now. Raises ``BadInput``."""
-    heartbeats.check_role(role)
-    address = binding.manager if role == heartbeats.MANAGER else binding.worker
+    address = pairs.address_of(binding, role)
     return _write(store, binding, address, check_ack(role_ack, text), text, None)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from ...mailbox import heartbeats, threads
+from ...mailbox import heartbeats, pairs, threads
 from ...mailbox.envelope import check_text
 from ...store.errors import Conflict, Refused
 from ...store.records import Operation, Put, Write
@@ -16,7 +16,7 @@ from ...store.transact import transact
 from ..wakeups import autopilot
 from . import budgets
 from .change import Change, binding_of
-from .sides import Side, address_of, next_commands, side_of
+from .sides import Side, next_commands, side_of
 from .states import LoopState
 from .together import together
 
@@ -48,7 +48,7 @@ def beat_of(store: Store, task: str, role: str, thread_id: str | None = None) ->
     """
     heartbeats.check_role(role)
     change = _open(store, task)
-    _check_thread(store, address_of(change.binding, role), thread_id)
+    _check_thread(store, pairs.address_of(change.binding, role), thread_id)
     budgets.enforce(change)
     beat, write = _beat(change, role, thread_id)
     change.write(write)

@@ -173,10 +173,8 @@ def _decide(store: Store, task: str, force: bool, reason: str | None) -> tuple[F
     for inbox in inboxes:
         _, version = threads.find(store, inbox)
         change.write(*([threads.THREADS.remove(inbox, version)] if version else []))
-        wake, at = wakes.find(store, inbox)
-        after = wakes.failed(wakes.settled(store.clock, wake))
-        if after != wake:
-            change.write(wakes.write(inbox, after, at))
+        off = wakes.called_off(store, inbox)
+        change.write(*([] if off is None else [off]))
     if was is LoopState.PAUSED and binding.worker not in inboxes:
         change.pause_worker(Switch.RESUME)
     done = Finish(ended, missing, finished=True, forced=bool(missing), ended_inboxes=inboxes)

@@ -13,7 +13,6 @@ from ...store.records import Operation, Put, Write
 from ..wakeups import autopilot
 from . import iterations
 from .change import Change
-from .sides import address_of
 from .together import together
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def pair(
         writes: list[Write] = [] if put is None else [*put.writes, *_forgotten(store, binding.task)]
         kept: dict[str, Thread] = {}
         for role, thread in (given or {}).items():
-            kept[role], write = _assigned(store, address_of(binding, role), role, thread, new=put is not None)
+            kept[role], write = _assigned(store, binding, role, thread, new=put is not None)
             writes += [] if write is None else [write]
         change = Change(store, binding)
         if terms is not None:
@@ -76,9 +75,10 @@ def pair(
 
 
 def _assigned(
-    store: Store, address: str, role: str, thread: AppThread, *, new: bool
+    store: Store, binding: Binding, role: str, thread: AppThread, *, new: bool
 ) -> tuple[Thread, Write | None]:
     """The thread of a role and its write. A worker has one task: if that is new, its last thread is gone."""
+    address = pairs.address_of(binding, role)
     present = threads.find(store, address)[0]
     if new and role == heartbeats.WORKER and present is not None and present.thread_id != thread.id:
         return threads.rotate(store, address, present.thread_id, thread.id, thread.title)

@@ -22,8 +22,8 @@ from ...store.records import Operation, Settle, Tick, Unrouted, Verdict
 from ...store.transact import transact
 from . import budgets
 from .change import SENDER, Change, binding_of, changed
-from .sides import LIVE, address_of, side_of
-from .standing import NO_PROGRESS_SECONDS, check_seconds, deadlock, no_progress, unfinished
+from .sides import LIVE, side_of
+from .standing import NO_PROGRESS_SECONDS, deadlock, no_progress, unfinished
 from .states import LoopState, moved
 from .together import together
 
@@ -63,7 +63,7 @@ def find(
 
     Raises ``BadInput`` for an absurd duration. Changes nothing.
     """
-    check_seconds("stuck", stuck_seconds)
+    heartbeats.check_seconds("stuck", stuck_seconds)
     found = list(_dead_sessions(store, is_gone))
     for binding in pairs.bindings(store):
         if binding.state == pairs.ACTIVE:
@@ -146,7 +146,7 @@ def _untaken(store: Store, binding: Binding, seconds: float) -> str | None:
         last, _ = heartbeats.find(store, role, binding.task)
         if heartbeats.health(store.clock, last) is heartbeats.Health.HEALTHY:
             continue
-        for counts in store.counts(address_of(binding, role)):
+        for counts in store.counts(pairs.address_of(binding, role)):
             waits = (counts.oldest_ready_us or 0) / MICROS
             if counts.ready and waits >= seconds and not counts.paused and not counts.leased:
                 return f"mail waits in {counts.inbox} for {waits:.0f} s and its {role} shows no sign of life"

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ...mailbox import heartbeats, wakes
+from ...mailbox import pairs, wakes
 from ...mailbox.address import shared_inbox
-from ...mailbox.ids import id_text, parse_id
+from ...mailbox.ids import id_text
+from ...mailbox.verbs import claimable, ready_in
+from ...store import states
 
 if TYPE_CHECKING:
     from ...mailbox.pairs import Binding
@@ -23,7 +25,7 @@ SHOWN = 5
 """How many held messages are named one by one."""
 
 HEARTBEAT_SECONDS = 120
-LIVE = ("ready", "leased", "delayed", "held")
+LIVE = tuple(state.word for state in states.LIVE)
 
 
 class Side(Struct, frozen=True):
@@ -45,40 +47,28 @@ class Side(Struct, frozen=True):
         return bool(self.mail or self.shared or self.leased)
 
 
-def address_of(binding: Binding, role: str) -> str:
-    """The inbox of a role in a binding."""
-    return binding.manager if heartbeats.check_role(role) == heartbeats.MANAGER else binding.worker
-
-
 def side_of(store: Store, binding: Binding, role: str) -> Side:
     """One side as of now. ``waiting`` is mail that is delayed or held."""
-    address = address_of(binding, role)
+    address = pairs.address_of(binding, role)
     mail = leased = waiting = 0
     paused, gone = False, True
     for counts in store.counts(address):
         paused, gone = counts.paused, counts.ended
-        mail = 0 if counts.paused or counts.ended else counts.ready
+        mail = ready_in(counts)
         leased, waiting = counts.leased, counts.delayed + counts.held
     held = tuple(store.peek(address, SHOWN, state="leased")) if leased else ()
     held = tuple(message for message in held if message.state == "leased")
-    taken = shared_leases(store, address)
+    taken, inbox = shared_leases(store, address), shared_inbox(address)
+    shared = 0 if inbox is None else claimable(store, inbox)
     return Side(
-        role, address, mail, _shared_mail(store, address), leased + len(taken), waiting, paused, gone,
+        role, address, mail, shared, leased + len(taken), waiting, paused, gone,
         (*held, *taken)[:SHOWN],
     )  # fmt: skip
 
 
-def _shared_mail(store: Store, address: str) -> int:
-    shared = shared_inbox(address)
-    found = [] if shared is None else store.counts(shared)
-    return sum(counts.ready for counts in found if not counts.paused and not counts.ended)
-
-
 def shared_leases(store: Store, address: str) -> list[StoredMessage]:
     """The messages of its role's shared inbox that an address holds now."""
-    wake, _ = wakes.find(store, address)
-    found = [(store.message(parse_id(id)), fence) for id, fence in wake.shared]
-    return [m for m, fence in found if m is not None and m.state == "leased" and m.fence == fence]
+    return list(wakes.still_shared(store, wakes.find(store, address)[0]))
 
 
 def next_commands(task: str, side: Side, at: str = "") -> list[str]:

@@ -5,7 +5,6 @@ Everything is read as of now and nothing is judged that cannot be seen from the 
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,7 +15,6 @@ from ...mailbox.heartbeats import Health
 from ...mailbox.moments import age_us
 from ...mailbox.pairs import ACTIVE
 from ...store.clock import MICROS
-from ...store.errors import BadInput
 from . import acks, budgets
 from .beating import budget_view
 from .change import Change, binding_of
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from .records import Loop
 
 NO_PROGRESS_SECONDS = 3600.0
-LONGEST_SECONDS = 366 * 86_400.0
 LOOK = 1000
 """How many finished messages are looked through for one that was finished lately."""
 
@@ -56,8 +53,8 @@ def standing(
     no_progress_seconds: float = NO_PROGRESS_SECONDS,
 ) -> Standing:
     """How a task stands. Raises ``Refused`` for one that was never paired, ``BadInput``."""
-    check_seconds("no progress", no_progress_seconds)
-    heartbeats.health(store.clock, None, stale_seconds)  # refuses what is absurd
+    heartbeats.check_seconds("no progress", no_progress_seconds)
+    heartbeats.check_seconds("stale", stale_seconds)
     change = Change(store, binding_of(store, task, ended=True))
     binding, loop = change.binding, change.loop
     last = {role: heartbeats.find(store, role, task)[0] for role in (heartbeats.MANAGER, heartbeats.WORKER)}
@@ -75,13 +72,6 @@ def standing(
         deadlock(loop, sides, last) if active else None,
         no_progress(store, binding, no_progress_seconds) if active else None,
     )
-
-
-def check_seconds(name: str, seconds: float) -> float:
-    """``seconds`` if they are a sensible duration. Raises ``BadInput``."""
-    if isfinite(seconds) and 0 <= seconds <= LONGEST_SECONDS:
-        return seconds
-    raise BadInput(f"{name} is {seconds}", "it is in seconds, from 0 to a year", "choose another")
 
 
 def unfinished(loop: Loop) -> bool:

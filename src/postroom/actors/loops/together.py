@@ -14,11 +14,10 @@ from typing import TypeVar
 from ...store.errors import Conflict, OutcomeUnknown, PostroomError, StoreBusy
 from ...store.port import Store
 from ...store.records import Answer, Operation
-from ...store.transact import FIRST_NAP, LONGEST_NAP
+from ...store.transact import begin
 
 T = TypeVar("T")
 Decide = Callable[[], tuple[T, Sequence[Operation]]]
-DEADLINE_SECONDS = 5.0
 ATTEMPTS = 8
 """How often a change is decided anew because somebody else was quicker."""
 
@@ -47,7 +46,7 @@ def together(
         value, operations = decide()
         if not operations:
             return value
-        _begin(store, nap)
+        begin(store, nap=nap)
         try:
             if _apply(store, operations, still, last=attempt == ATTEMPTS):
                 store.commit()
@@ -74,19 +73,3 @@ def _apply(
         if isinstance(answer, PostroomError):
             raise answer
     return still(answers)
-
-
-def _begin(store: Store, nap: Callable[[float], None]) -> None:
-    """Take the write lock; its holders yield often, so short naps are enough. Raises ``StoreBusy``."""
-    waited, pause = 0.0, FIRST_NAP
-    while True:
-        try:
-            store.begin()
-        except StoreBusy:
-            if waited >= DEADLINE_SECONDS:
-                raise
-            nap(pause)
-            waited += pause
-            pause = min(pause * 1.5, LONGEST_NAP)
-        else:
-            return

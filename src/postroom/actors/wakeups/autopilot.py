@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ...mailbox import heartbeats
+from ...mailbox import heartbeats, pairs
 from ...mailbox.heartbeats import MANAGER, WORKER
 from ...mailbox.keeping import Kept
 from ...store.errors import BadInput
 from ...store.records import Put, Write
-from .planning import ROLES, binding_of, look, side
+from .planning import ROLES, binding_of, look
 from .rules import Reason
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def rested(store: Store, binding: Binding) -> Write | None:
     idle = idle_heartbeats(store, binding.task, found.since)
     if min(idle[MANAGER], idle[WORKER]) < found.quiet_after:
         return None
-    looks = (look(store, binding.task, role, side(binding, role)) for role in ROLES)
+    looks = (look(store, binding.task, role, pairs.address_of(binding, role)) for role in ROLES)
     if not all(one.verdict[1] in AT_REST for one in looks):
         return None
     made = Pilot(target, store.clock.now().wall, found.quiet_after)

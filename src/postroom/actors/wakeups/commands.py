@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
-import signal
 import subprocess
 from collections.abc import Sequence
 
 import trio
 
+from ..process_groups import end_group
 from .drivers import Delivered, Order
 
 FIELDS = Order.__struct_fields__
@@ -70,7 +69,7 @@ class CommandDriver:
         finally:
             if process.returncode is None:
                 with trio.CancelScope(shield=True):
-                    await _end_group(process, self._grace)
+                    await end_group(process, self._grace)
             if process.stdout is not None:
                 with trio.CancelScope(shield=True):
                     await process.stdout.aclose()
@@ -89,18 +88,3 @@ async def _keep_last(process: trio.Process, said: bytearray) -> None:
     while chunk := await process.stdout.receive_some(CHUNK_BYTES):
         said += chunk
         del said[:-CHUNK_BYTES]
-
-
-async def _end_group(process: trio.Process, grace: float) -> None:
-    _signal_group(process.pid, signal.SIGTERM)
-    with trio.move_on_after(grace):
-        await process.wait()
-    _signal_group(process.pid, signal.SIGKILL)  # also for children that outlive their parent
-    await process.wait()
-
-
-def _signal_group(group: int, number: int) -> None:
-    try:
-        os.killpg(group, number)
-    except ProcessLookupError:
-        return  # all of them have ended

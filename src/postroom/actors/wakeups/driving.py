@@ -86,7 +86,8 @@ def _wakes_spent(store: Store, task: str) -> bool:
     binding = pairs.find(store, task)[0]
     if binding is None:
         return False
-    return budgets.usage(store, binding, loop_of(store, binding)[0])["wakes"].spent
+    loop, _ = loop_of(store, binding)
+    return "wakes" in loop.limits and budgets.usage(store, binding, loop)["wakes"].spent
 
 
 class _Member:

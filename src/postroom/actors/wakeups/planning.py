@@ -11,11 +11,10 @@ from msgspec.structs import replace
 from ...mailbox import heartbeats, pairs, threads, wakes
 from ...mailbox.address import SHARED, role_of, shared_inbox
 from ...mailbox.heartbeats import DISPATCHER, MAIN, MANAGER, WORKER, Health
-from ...mailbox.ids import parse_id
 from ...mailbox.keeping import Kept
+from ...mailbox.verbs import claimable, ready_in
 from ...mailbox.wakes import Wake
-from ...store.errors import BadInput, Refused
-from ...store.states import State
+from ...store.errors import Refused
 from ...store.urls import SCHEME, store_path
 from . import rules
 from .rules import Action, Facts, Reason, Status
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from ...mailbox.pairs import Binding
     from ...store.clock import Clock, Instant
     from ...store.port import Store
-    from ...store.records import InboxCounts, Write
+    from ...store.records import Write
 
 ROLES = (MANAGER, WORKER)
 
@@ -106,19 +105,10 @@ def binding_of(store: Store, task: str) -> Binding:
     return found
 
 
-def side(binding: Binding, role: str) -> str:
-    """The address of a role in a binding. Raises ``BadInput`` for a role that no binding has."""
-    if role == MANAGER:
-        return binding.manager
-    if role == WORKER:
-        return binding.worker
-    raise BadInput(f"no role {role[:60]!r}", f"there are {' and '.join(ROLES)}", "name one of them")
-
-
 def plan(store: Store, task: str) -> Plan:
     """What to do about a task now; nothing is changed. Raises ``Refused`` for an unknown task."""
     binding, url = binding_of(store, task), shown_url(store)
-    actions = [look(store, task, role, side(binding, role)).action(url) for role in ROLES]
+    actions = [look(store, task, role, pairs.address_of(binding, role)).action(url) for role in ROLES]
     return Plan(task, actions, dispatcher_required(store))
 
 
@@ -141,7 +131,7 @@ def look(store: Store, task: str, role: str, address: str) -> Look:
     """
     wake, version = wakes.find(store, address)
     own = store.counts(address)
-    mail = any(map(_claimable, own))
+    mail = any(map(ready_in, own))
     share, share_version = (0, 0) if mail else _share_of(store, address)
     last = heartbeats.find(store, role, task)[0]
     thread = threads.find(store, address)[0]
@@ -178,19 +168,9 @@ def has_thread(store: Store, address: str) -> bool:
     return threads.find(store, address)[0] is not None
 
 
-def claimable(store: Store, inbox: str) -> int:
-    """How many messages a poll of this inbox alone could claim now."""
-    return sum(map(_claimable, store.counts(inbox)))
-
-
 def holds_mail(store: Store, address: str, wake: Wake) -> bool:
     """Whether an address holds a live lease; ``wake`` is what is known of its waking."""
     return any(counts.leased for counts in store.counts(address)) or holds_shared(store, wake)
-
-
-def _claimable(counts: InboxCounts) -> int:
-    """How many messages a poll could claim."""
-    return 0 if counts.paused else counts.ready
 
 
 def _share_of(store: Store, address: str) -> tuple[int, int]:
@@ -219,11 +199,7 @@ def _pending_by_role(clock: Clock, kept: dict[str, Wake]) -> defaultdict[str, in
 
 def holds_shared(store: Store, wake: Wake) -> bool:
     """Whether an address still holds any of the shared mail that it has leased."""
-    for id, fence in wake.shared:
-        found = store.message(parse_id(id))
-        if found is not None and found.state == State.LEASED.word and found.fence == fence:
-            return True
-    return False
+    return any(True for _ in wakes.still_shared(store, wake))
 
 
 # All at once
@@ -261,7 +237,7 @@ class _Everything:
     def _shares(self) -> dict[str, int]:
         """How many wakes each shared inbox justifies."""
         ready = {
-            inbox: _claimable(counts) for inbox, counts in self._counts.items() if inbox.startswith(SHARED)
+            inbox: ready_in(counts) for inbox, counts in self._counts.items() if inbox.startswith(SHARED)
         }
         if not any(ready.values()):
             return {}
@@ -273,7 +249,7 @@ class _Everything:
         mail = leased = pending = False
         counts = self._counts.get(address)
         if counts is not None:
-            mail, leased = _claimable(counts) > 0, counts.leased > 0
+            mail, leased = ready_in(counts) > 0, counts.leased > 0
         wake = self._wakes.get(address)
         if wake is not None:
             leased = leased or holds_shared(self._store, wake)

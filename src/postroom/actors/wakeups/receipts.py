@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from ...mailbox import threads, wakes
+from ...mailbox import pairs, wakes
 from ...mailbox.envelope import check_text
 from ...mailbox.ids import id_text, parse_id
 from ...mailbox.keeping import Kept
 from ...store.errors import BadInput, Conflict, Refused
 from ...store.records import Put, Write
-from .planning import binding_of, look, plan, side
+from .planning import binding_of, look, plan
 from .rules import Action, Reason, Status
 
 if TYPE_CHECKING:
     from ...mailbox.ids import IdMaker
     from ...store.port import Store
-    from .planning import Plan
+    from .planning import Look, Plan
 
 OWNER = "postroom/receipts"
 KEPT_RECEIPTS = 20
@@ -110,25 +110,25 @@ def record(
     if reason is not None:
         check_text("reason", reason, LONGEST_REASON)
     binding = binding_of(store, task)
-    address = side(binding, role)
+    address = pairs.address_of(binding, role)
     id = id_text(parse_id(id))
     receipt, version = _find(store, task, id)
     action = _fitting(receipt, id, role, status, thread_id)
     if address != action.address or receipt.at < binding.since:
         raise Conflict(f"receipt {id} is of an earlier pairing", "the task was paired again", AGAIN)
+    seen = look(store, task, role, address)
     if status == "sent":
-        _check_thread(store, action)
+        _check_thread(seen, action)
     said = Recorded(role, status, thread_id, reason, store.clock.now().wall)
     after = replace(receipt, recorded=(*receipt.recorded, said))
     write = kept(task).write(id, after, version)
-    return said, Put((write, *_consequences(store, task, action, status, id)))
+    return said, Put((write, *_consequences(store, seen, action, status, id)))
 
 
-def _check_thread(store: Store, action: Planned) -> None:
+def _check_thread(seen: Look, action: Planned) -> None:
     """Raises ``Conflict`` if another thread has come in the place of the one that was planned."""
-    now = threads.find(store, action.address)[0]
-    if now is None or now.thread_id != action.thread_id:
-        has = "no thread" if now is None else f"thread {now.thread_id}"
+    if seen.thread_id != action.thread_id:
+        has = "no thread" if seen.thread_id is None else f"thread {seen.thread_id}"
         raise Conflict(f"{action.address} has {has} now", f"it is not {action.thread_id} any more", AGAIN)
 
 
@@ -176,13 +176,12 @@ def _fitting(receipt: Receipt, id: str, role: str, status: str, thread_id: str |
     return action
 
 
-def _consequences(store: Store, task: str, action: Planned, status: str, id: str) -> list[Write]:
+def _consequences(store: Store, seen: Look, action: Planned, status: str, id: str) -> list[Write]:
     """What is known of the address's wake from then on.
 
     Who was woken may have taken the mail before it is recorded: then the wake is answered already. One
     that was under way from another receipt is one too many, and counted as empty.
     """
-    seen = look(store, task, action.role, action.address)
     wake, version = seen.wake, seen.version
     if status == "sent" and action.thread_id is not None:
         if seen.pending:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...mailbox import threads, wakes
+from ...mailbox import pairs, threads, wakes
 from ...store.records import Put
-from .planning import binding_of, side
+from .planning import binding_of
 
 if TYPE_CHECKING:
     from ...mailbox.threads import Thread
@@ -21,10 +21,7 @@ def rotate(
     A wake on its way to the old thread counts for nothing: the new one may be woken at once. Raises
     ``Refused`` for an unknown task, ``Conflict`` if the old thread is another one, ``BadInput``.
     """
-    address = side(binding_of(store, task), role)
+    address = pairs.address_of(binding_of(store, task), role)
     thread, write = threads.rotate(store, address, old_id, new_id, title)
-    wake, version = wakes.find(store, address)
-    after = wakes.failed(wakes.settled(store.clock, wake))
-    if after == wake:
-        return thread, Put((write,))
-    return thread, Put((write, wakes.write(address, after, version)))
+    off = wakes.called_off(store, address)
+    return thread, Put((write,) if off is None else (write, off))

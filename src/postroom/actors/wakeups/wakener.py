@@ -16,6 +16,7 @@ from ...mailbox import wakes
 from ...mailbox.address import SHARED
 from ...mailbox.heartbeats import WORKER
 from ...mailbox.ids import IdMaker
+from ...mailbox.verbs import claimable
 from ...mailbox.wakes import Wake
 from ...store.clock import MICROS
 from ...store.commit import GroupCommit
@@ -27,7 +28,7 @@ from .drivers import Driver
 from .planning import Look
 from .rules import Reason, Status
 from .sides import Sides, Wanted
-from .waking import AGAIN_SECONDS, AT_ONCE, PAUSE_SECONDS, TRIES, Waking
+from .waking import AGAIN_SECONDS, Waking
 from .watch import StaleWatch
 
 DEBOUNCE_SECONDS = 0.5
@@ -68,20 +69,16 @@ class Wakener:
         rng: Random,
         wanted: Wanted = everybody,
         debounce: float = DEBOUNCE_SECONDS,
-        tries: int = TRIES,
-        pause: float = PAUSE_SECONDS,
-        at_once: int = AT_ONCE,
         patrol: float = PATROL_SECONDS,
     ) -> None:
         self._store = store
         self._rng = rng
         self._debounce = debounce
         self._patrol_seconds = patrol
-        self._waking = Waking(store, commit, ids, driver, tries=tries, pause=pause, at_once=at_once)
+        self._waking = Waking(store, commit, ids, driver)
         self._sides = Sides(store, wanted)
         self._stale = StaleWatch(store, commit)
         self._alarms = Alarms()
-        self._moved = trio.Event()
         self._loaded = -inf
         self._busy: set[str] = set()
         self._flew: dict[str, float] = {}
@@ -91,16 +88,7 @@ class Wakener:
         """There may be mail in these inboxes. Several bells within the debounce time are one."""
         at = trio.current_time() + self._debounce
         for inbox in inboxes:
-            self._set(inbox, at)
-
-    def _set(self, inbox: str, at: float) -> None:
-        earlier = at < self._alarms.next()
-        self._alarms.set(inbox, at)
-        if earlier:
-            self._moved.set()
-
-    def _later(self, inbox: str, seconds: float) -> None:
-        self._set(inbox, trio.current_time() + seconds)
+            self._alarms.set(inbox, at)
 
     async def run(self) -> None:
         """Judge and wake, for ever, until cancelled. A store that is away for a while ends nothing.
@@ -112,20 +100,13 @@ class Wakener:
             nursery.start_soon(self._patrol)
             nursery.start_soon(self._stale.run)
             while True:
-                await self._wait()
+                await self._alarms.wait()
+                await trio.lowlevel.checkpoint()
                 for inbox in self._alarms.due(trio.current_time()):
                     try:
                         self._attend(inbox, nursery)
                     except StoreUnavailable:
-                        self._later(inbox, AGAIN_SECONDS)
-
-    async def _wait(self) -> None:
-        """Until an alarm is due."""
-        while (at := self._alarms.next()) > trio.current_time():
-            self._moved = trio.Event()
-            with trio.move_on_at(at):
-                await self._moved.wait()
-        await trio.lowlevel.checkpoint()
+                        self._alarms.later(inbox, AGAIN_SECONDS)
 
     # Looking at everything, now and then
 
@@ -145,14 +126,14 @@ class Wakener:
         now = trio.current_time()
         for address, (wake, _) in wakes.WAKES.all(self._store).items():
             if wake.state in wakes.UNDER_WAY:
-                self._set(address, now + wakes.left_us(self._store.clock, wake) / MICROS)
+                self._alarms.set(address, now + wakes.left_us(self._store.clock, wake) / MICROS)
         if self._store.commits_in_thread:
             counted = await trio.to_thread.run_sync(self._store.counts)
         else:
             counted = self._store.counts()
         for counts in counted:
             if counts.ready and not counts.paused:
-                self._set(counts.inbox, now + self._debounce)
+                self._alarms.set(counts.inbox, now + self._debounce)
             if counts.leased:
                 self._stale.watch(counts.inbox, 0.0)
 
@@ -204,17 +185,17 @@ class Wakener:
             return
         age = trio.current_time() - self._loaded
         if age < RELOOK_SECONDS:
-            self._later(address, RELOOK_SECONDS - age)
+            self._alarms.later(address, RELOOK_SECONDS - age)
             return
         self._load()
         if self._sides.knows(address):
-            self._later(address, 0.0)
+            self._alarms.later(address, 0.0)
 
     def _rests(self, address: str) -> bool:
         """Whether its last turn ended so lately that it may yet poll by itself."""
         since = trio.current_time() - self._flew.get(address, -inf)
         if since < BREATH_SECONDS:
-            self._later(address, BREATH_SECONDS - since)
+            self._alarms.later(address, BREATH_SECONDS - since)
             return True
         self._flew.pop(address, None)
         return False
@@ -223,12 +204,12 @@ class Wakener:
         """Have it looked at again when that may matter; count what is over, and what is blocked."""
         address = look.address
         if reason is Reason.WAKE_PENDING:
-            self._later(address, wakes.left_us(self._store.clock, look.wake) / MICROS)
+            self._alarms.later(address, wakes.left_us(self._store.clock, look.wake) / MICROS)
         elif reason is Reason.IN_FLIGHT and look.mail:
             self._flew[address] = trio.current_time()
-            self._later(address, RELOOK_SECONDS)
+            self._alarms.later(address, RELOOK_SECONDS)
         elif reason is Reason.NO_THREAD:
-            self._later(address, BLOCKED_SECONDS)
+            self._alarms.later(address, BLOCKED_SECONDS)
             if address not in self._blocked:
                 self._blocked.add(address)
                 nursery.start_soon(self._put, look, wakes.blocked(look.wake))
@@ -238,10 +219,10 @@ class Wakener:
 
     def _attend_shared(self, inbox: str, nursery: trio.Nursery) -> None:
         """Have some of a role look whether they are to take its shared mail, not all at once."""
-        left = planning.claimable(self._store, inbox)
+        left = claimable(self._store, inbox)
         if not left:
             return
-        self._later(inbox, RELOOK_SECONDS)
+        self._alarms.later(inbox, RELOOK_SECONDS)
         role = inbox.removeprefix(SHARED)
         for address in self._sides.members(role, self._rng.random())[: CANDIDATES * left]:
             if self._judge(address, nursery):
@@ -255,7 +236,7 @@ class Wakener:
         finally:
             self._busy.discard(look.address)
         if again < inf:
-            self._later(look.address, again)
+            self._alarms.later(look.address, again)
 
     async def _put(self, look: Look, wake: Wake) -> None:
         await self._waking.note(wakes.write(look.address, wake, look.version))

@@ -42,24 +42,12 @@ log = logging.getLogger("postroom.wakeups")
 class Waking:
     """Wakes addresses, each once for a reservation."""
 
-    def __init__(
-        self,
-        store: Store,
-        commit: GroupCommit,
-        ids: IdMaker,
-        driver: Driver,
-        *,
-        tries: int = TRIES,
-        pause: float = PAUSE_SECONDS,
-        at_once: int = AT_ONCE,
-    ) -> None:
+    def __init__(self, store: Store, commit: GroupCommit, ids: IdMaker, driver: Driver) -> None:
         self._store = store
         self._commit = commit
         self._ids = ids
         self._driver = driver
-        self._tries = tries
-        self._pause = pause
-        self._slots = trio.CapacityLimiter(at_once)
+        self._slots = trio.CapacityLimiter(AT_ONCE)
         self._url = planning.shown_url(store)
         self._failures: dict[str, int] = {}
 
@@ -100,9 +88,9 @@ class Waking:
     async def _drive(self, order: Order) -> float:
         """Try until it is sent, or may be; up to so many times if it surely is not."""
         delivered, deadline = Delivered.FAILED, trio.current_time() + LONGEST_DRIVE_SECONDS
-        for attempt in range(self._tries):
+        for attempt in range(TRIES):
             if attempt:
-                await trio.sleep(self._pause)
+                await trio.sleep(PAUSE_SECONDS)
             if trio.current_time() >= deadline:
                 break
             if not self._still_ready(order):

@@ -30,23 +30,15 @@ class StaleWatch:
         self._store = store
         self._commit = commit
         self._alarms = Alarms()
-        self._moved = trio.Event()
 
     def watch(self, address: str, seconds: float = STALE_SECONDS) -> None:
         """Have an address looked at in so many seconds, unless it is looked at before."""
-        at = trio.current_time() + seconds
-        earlier = at < self._alarms.next()
-        self._alarms.set(address, at)
-        if earlier:
-            self._moved.set()
+        self._alarms.later(address, seconds)
 
     async def run(self) -> None:
         """Look at whoever is due, for ever, until cancelled."""
         while True:
-            while (at := self._alarms.next()) > trio.current_time():
-                self._moved = trio.Event()
-                with trio.move_on_at(at):
-                    await self._moved.wait()
+            await self._alarms.wait()
             for address in self._alarms.due(trio.current_time()):
                 try:
                     again = await self._look(address)

@@ -9,13 +9,12 @@ from contextlib import contextmanager
 from random import Random
 from typing import cast
 
-import trio
-import trio.testing
 from msgspec import Struct
 
 from ..checkers.breach import Breach
 from ..schedule import scheduled_by
 from ..trace import Trace, Write
+from ..virtual import run_to_its_end
 from .ledger import Ledger
 from .options import Options
 from .world import Noted, Progress, World
@@ -55,7 +54,7 @@ def run(options: Options, write: Write | None = None, progress: Progress | None 
     trace = Trace(write)
     with scheduled_by(Random(f"{options.seed}/schedule")), _no_warnings():
         world = World(options, trace, progress or _silent)
-        _run_to_its_end(world)
+        run_to_its_end(world.run, lambda error: world.ledger.blame("unexpected", _told(error)))
     return Result(
         options=options,
         threads=world.threads,
@@ -79,22 +78,6 @@ def _no_warnings() -> Generator[None, None, None]:
         yield
     finally:
         log.setLevel(before)
-
-
-def _run_to_its_end(world: World) -> None:
-    """Run it on virtual time. Ctrl-C comes out as what it is, from however many nurseries.
-
-    An error that ends the whole run is a breach like any other: so its seed is told.
-    """
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    try:
-        trio.run(world.run, clock=clock, restrict_keyboard_interrupt_to_checkpoints=True)
-    except BaseExceptionGroup as group:
-        if group.subgroup(KeyboardInterrupt) is not None:
-            raise KeyboardInterrupt from group
-        world.ledger.blame("unexpected", _told(group))
-    except Exception as error:  # noqa: BLE001  # a crash is a finding, whatever has crashed
-        world.ledger.blame("unexpected", _told(error))
 
 
 def _told(error: BaseException) -> str:

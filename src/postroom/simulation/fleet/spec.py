@@ -6,15 +6,13 @@ given is as in the fleet that comes with postroom.
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
-from ...mailbox import toml
 from ...store.errors import BadInput
+from .. import files
 from .spreads import Skewed, Spread, flaws
 
 DEFAULT = Path(__file__).with_name("default.toml")
@@ -124,26 +122,13 @@ def load(path: str | None) -> Fleet:
     """The fleet of a file, or the built-in one. Raises ``BadInput`` with the key that is wrong."""
     file = DEFAULT if path is None else Path(path)
     named = file.name if path is None else path
-    try:
-        text = toml.read_bytes(file).decode()
-    except FileNotFoundError as error:
-        raise BadInput(f"no fleet {named}", "there is no such file", "name a TOML file") from error
-    except (OSError, ValueError) as error:
-        raise BadInput(f"cannot read {named}", " ".join(str(error).split()), "name another file") from error
-    try:
-        return checked(toml.parse(text), named)
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"{named} is not TOML", str(error), "repair that line") from error
+    missing = BadInput(f"no fleet {named}", "there is no such file", "name a TOML file")
+    return checked(files.read(file, named, missing), named)
 
 
 def checked(table: dict[str, Any], named: str) -> Fleet:
     """A fleet out of a parsed file. Raises ``BadInput`` with the path of the key that is wrong."""
-    try:
-        fleet = msgspec.convert(table, Fleet)
-    except msgspec.ValidationError as error:
-        what, _, path = str(error).partition(" - at ")
-        key = path.strip("`").removeprefix("$").lstrip(".") or "the file itself"
-        raise BadInput(f"{named}: {key}", what, "correct that key") from error
+    fleet = files.converted(table, Fleet, named)
     check(fleet, named)
     return fleet
 

@@ -249,22 +249,20 @@ class SqliteEngine:
         self._write.close()
 
     def _look(self, read: Callable[[Db, Instant], T]) -> T:
-        """Run a reading function in one snapshot, on a connection that nobody else uses meanwhile."""
-        self._check_process()
-        try:
-            conn = self._borrow_reader()
+        """Run a reading function of several statements in one snapshot."""
+
+        def in_snapshot(conn: Db) -> T:
             conn.execute("BEGIN")
             try:
                 return read(conn, self.clock.now())
             finally:
                 if conn.in_transaction:  # a page that cannot be read ends it
                     conn.execute("COMMIT")
-                self._readers.append(conn)
-        except (apsw.Error, OSError, UnicodeDecodeError, Illegible) as error:  # verifying reads files, too
-            raise unavailable(error) from error
+
+        return self._glance(in_snapshot)
 
     def _glance(self, read: Callable[[Db], T]) -> T:
-        """Run a reading function of one statement, which is a snapshot by itself."""
+        """Run a reading function of one statement, on a connection that nobody else uses meanwhile."""
         self._check_process()
         try:
             conn = self._borrow_reader()
@@ -272,7 +270,7 @@ class SqliteEngine:
                 return read(conn)
             finally:
                 self._readers.append(conn)
-        except (apsw.Error, OSError, UnicodeDecodeError) as error:
+        except (apsw.Error, OSError, UnicodeDecodeError, Illegible) as error:  # verifying reads files, too
             raise unavailable(error) from error
 
     def _borrow_reader(self) -> Db:
