@@ -229,8 +229,8 @@ def test_looping_is_harmless(hostile: Hostile) -> None:
         judge("loop", "criterion", verb, "t", word, *more, codes=(2,))
     judge("loop", "spend", "t", "tokens", "1")
     judge("loop", "resume", "t", "--add", f"{word}=1", codes=(2,))
-    judge("loop", "permit", "t", word, codes=(2,))
-    judge("loop", "forbid", "t", word, codes=(2,))
+    for line in (("loop", "permit", "t"), ("loop", "forbid", "t"), ("search",)):
+        judge(*line, word, codes=(2,))
     judge("loop", "ack", "t", "blocked", "--role", "worker", "--text", word, codes=(2,))
     judge("loop", "nudge", "t", word, codes=(2,))
     judge("loop", "notify", "t", word, codes=(2,))
@@ -238,6 +238,8 @@ def test_looping_is_harmless(hostile: Hostile) -> None:
     judge("loop", "decide", "t", "wait", "--reason", word, codes=(2,))
     judge("loop", "status", "t")
     judge("loop", "history", "t")
+    judge("loop", "cycle", "t", codes=(4,))
+    judge("search", "t")
     judge("finish", "t", codes=(1,))
     judge("reconcile", "--stuck", "0")
 
@@ -251,6 +253,8 @@ def test_waking_is_harmless(hostile: Hostile) -> None:
     judge("wakeup", "record", "t", "--receipt", receipt, *sent, "--reason", word, codes=(2,))
     judge("wakeup", "record", "t", "--receipt", word, *sent, codes=(1, 2, 3))
     judge("wakeup", "rotate", "t", "--role", "worker", "--from", "x", "--to", word, codes=(2, 3))
+    judge("wakeup", "join", "t", "--role", "worker", "--messages", "2")
+    judge("wakeup", "join", word, "--role", "worker", "--messages", "2", codes=(1, 2))
     judge("wakeup", "drive", codes=(1, 2))
     judge("autopilot", "start", "t")
     judge("autopilot", "status", "t")

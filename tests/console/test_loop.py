@@ -48,6 +48,23 @@ def test_absurd_durations_are_bad_input(shell: Shell, seconds: str) -> None:
     assert shell.error("reconcile", "--stuck", seconds, code=2) == "bad_input"
 
 
+def test_a_cycle_shows_what_there_is_to_decide_and_decides_on_it_once(shell: Shell) -> None:
+    assert shell.run("send", "manager/m", "--type", "report", "--body", "{}") == 0
+    found = shell.json("loop", "cycle", "t")
+    assert "1 to read" in found["matters"]
+    assert found["decisions"] == ["wait", "nudge", "escalate", "inspect"]
+    assert "loop decide t" in shell.text("loop", "cycle", "t")
+    line = ("loop", "decide", "t", "wait", "--reason", "it builds", "--seen", str(found["seen"]))
+    assert shell.json(*line)["decision"] == "wait"
+    assert shell.error(*line, code=3) == "conflict"
+
+
+def test_a_cycle_without_anything_to_decide_is_exit_code_four(shell: Shell) -> None:
+    for role in ("manager", "worker"):
+        assert shell.run("heartbeat", "t", "--role", role) == 0
+    assert shell.json("loop", "cycle", "t", "--wait", "0.01", code=4)["matters"] == []
+
+
 def test_a_loop_goes_from_its_start_to_its_end(looping: Shell) -> None:
     shell = looping
     assert shell.error("loop", "continue", "t", "--iteration", "1", code=1) == "missing_evidence"

@@ -64,6 +64,22 @@ def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     return made
 
 
+def test_a_role_that_joins_messages_is_ready_once_all_are_there(shell: Shell) -> None:
+    join = ("wakeup", "join", "t1", "--role", "worker", "--messages")
+    assert shell.json(*join, "2") == {
+        "task": "t1", "role": "worker", "address": "worker/w", "messages": 2, "within_seconds": 300.0,
+    }  # fmt: skip
+    _, worker = shell.json("wakeup", "plan", "t1")["actions"]
+    assert (worker["status"], worker["reason"]) == ("skipped_healthy", "joining")
+    shell.text("send", "worker/w", "--type", "job", "--body", "{}")
+    _, worker = shell.json("wakeup", "plan", "t1")["actions"]
+    assert worker["status"] == "ready_to_send"
+    assert "any message" in shell.text(*join, "0")
+    assert shell.json(*join, "2000", code=2)["error"]["code"] == "bad_input"
+    assert shell.json(*join, "2", "--within", "-1", code=2)["error"]["code"] == "bad_input"
+    assert "unknown task" in shell.text("wakeup", "join", "t9", "--role", "worker", "--messages", "2", code=1)
+
+
 def test_a_plan_has_the_keys_of_the_contract(shell: Shell) -> None:
     plan = shell.json("wakeup", "plan", "t1")
     manager, worker = plan["actions"]

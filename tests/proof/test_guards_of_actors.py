@@ -143,6 +143,9 @@ class Deaf:
     def __init__(self) -> None:
         self._ours, self._theirs = socket.socketpair()
 
+    def on_commit(self, ring: object) -> None:
+        """It tells nobody."""
+
     def watch(self) -> Deaf:
         return self
 

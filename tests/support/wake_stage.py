@@ -15,6 +15,7 @@ from postroom.actors.wakeups import planning
 from postroom.actors.wakeups.drivers import Delivered, Order
 from postroom.actors.wakeups.rules import Reason, Status
 from postroom.actors.wakeups.wakener import Wakener, everybody
+from postroom.actors.wakeups.watch import StaleWatch
 from postroom.mailbox import heartbeats, threads, wakes
 from postroom.mailbox.desk import Desk
 from postroom.mailbox.ids import IdMaker
@@ -122,11 +123,13 @@ class Process:
         self.wakener = Wakener(
             store, self.commit, ids, self.driver, rng=Random(seed), wanted=wanted, patrol=inf
         )
-        self.commit.on_rung = self._ring
+        self.watch = StaleWatch(store, self.commit, patrol=inf)
+        self.commit.on_rung = self.ring
 
-    def _ring(self, inboxes: set[str]) -> None:
+    def ring(self, inboxes: set[str]) -> None:
         self.clerk.ring(inboxes)
         self.wakener.ring(inboxes)
+        self.watch.ring(inboxes)
 
     async def send(self, to: str) -> None:
         await self.clerk.send({"to": to, "type": "job", "body": 1}, sender="operator/cli")
@@ -142,6 +145,7 @@ async def waking(
         await nursery.start(process.commit.run)
         if run:
             nursery.start_soon(process.wakener.run)
+            nursery.start_soon(process.watch.run)
         yield process
         nursery.cancel_scope.cancel()
 

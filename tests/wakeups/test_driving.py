@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from random import Random
 
 import trio
@@ -9,12 +11,13 @@ from prometheus_client.core import CounterMetricFamily
 from trio.testing import MockClock
 from wake_stage import Puppet, Stage, new_stage
 
-from postroom.actors.wakeups import autopilot
+from postroom.actors.wakeups import autopilot, planning
 from postroom.actors.wakeups.drivers import ByRole
-from postroom.actors.wakeups.driving import drive, drivers
+from postroom.actors.wakeups.driving import Housekeeping, Waking, drive, drivers
 from postroom.actors.wakeups.planning import SHARES
 from postroom.mailbox import wakes
 from postroom.mailbox.wakes import Wake
+from postroom.store.commit import GroupCommit
 from postroom.store.records import Put
 from postroom.store.transact import transact_one
 from postroom.telemetry.wake_families import read_outcomes, wake_families
@@ -35,7 +38,7 @@ async def test_what_other_processes_commit_is_heard_and_woken_for(autojump_clock
 
         async def run() -> None:
             handle = stage.store.another_handle()
-            await drive(handle, ByRole({"worker": driver}), process="p", rng=Random(1))
+            await drive(handle, Waking(ByRole({"worker": driver})), process="p", rng=Random(1))
 
         nursery.start_soon(run)
         await trio.sleep(5)
@@ -63,7 +66,8 @@ async def test_with_everything_only_what_was_stopped_is_left_alone(autojump_cloc
 
         async def run() -> None:
             handle = stage.store.another_handle()
-            await drive(handle, ByRole({"worker": driver}), process="p", rng=Random(1), everything=True)
+            waking = Waking(ByRole({"worker": driver}), everything=True)
+            await drive(handle, waking, process="p", rng=Random(1))
 
         nursery.start_soon(run)
         await trio.sleep(10)
@@ -80,7 +84,7 @@ async def test_it_gives_the_dispatcher_s_signs_of_life_and_ends_quiet_autopilots
     async with trio.open_nursery() as nursery:
 
         async def run() -> None:
-            await drive(stage.store.another_handle(), ByRole({}), process="p", rng=Random(1))
+            await drive(stage.store.another_handle(), Waking(ByRole({})), process="p", rng=Random(1))
 
         nursery.start_soon(run)
         await trio.sleep(1)
@@ -125,3 +129,57 @@ def test_what_a_share_of_mail_counts_is_no_outcome() -> None:
     stage.put("worker/w", wakes.blocked)
     transact_one(stage.store, Put((SHARES.write("worker", 1, 0),)))
     assert samples(stage)["blocked"] == 1
+
+
+# Processes without drivers
+
+
+@asynccontextmanager
+async def keeping_house(stage: Stage) -> AsyncGenerator[None]:
+    """A process that serves and cannot wake."""
+    store = stage.store.another_handle(seed=5)
+    commit = GroupCommit(store, rng=Random(5))
+    house = Housekeeping(store, commit, process="serving", rng=Random(5))
+    commit.on_rung = house.ring
+    async with trio.open_nursery() as nursery:
+        await nursery.start(commit.run)
+        nursery.start_soon(house.run)
+        yield
+        nursery.cancel_scope.cancel()
+    house.leave()
+
+
+async def test_without_drivers_there_is_a_dispatcher_that_tells_of_workers_that_went_stale(
+    autojump_clock: MockClock,
+) -> None:
+    stage = new_stage()
+    stage.pair("t1")
+    async with keeping_house(stage):
+        await trio.sleep(5)
+        assert not planning.dispatcher_required(stage.store)
+        stage.mail("worker/w")
+        stage.beat("worker", "t1")
+        stage.poll("worker/w", lease=5000)
+        await trio.sleep(300)
+        (told,) = stage.store.peek("manager/m", 10)
+        assert told.type == "worker_stale"
+    assert not [session for session in stage.store.sessions() if session.live]
+
+
+async def test_who_cannot_wake_keeps_nobody_else_from_waking(autojump_clock: MockClock) -> None:
+    stage, driver = new_stage(), Puppet()
+    stage.pair("t1")
+    started(stage)
+    async with keeping_house(stage), trio.open_nursery() as nursery:
+        await trio.sleep(5)
+
+        async def run() -> None:
+            handle = stage.store.another_handle()
+            await drive(handle, Waking(ByRole({"worker": driver})), process="p", rng=Random(1))
+
+        nursery.start_soon(run)
+        await trio.sleep(5)
+        stage.mail("worker/w")
+        await trio.sleep(5)
+        nursery.cancel_scope.cancel()
+    assert driver.woken == ["worker/w"]

@@ -196,7 +196,7 @@ def shake(stage: Stage, clock: ManualClock, chance: Random, step: int) -> None:
     """Let one thing happen to one of the pairs."""
     n = chance.randrange(8)
     task, worker = f"t{n}", f"worker/w{n}"
-    match chance.randrange(9):
+    match chance.randrange(10):
         case 0 | 1:
             stage.mail(worker)
         case 2:
@@ -213,6 +213,9 @@ def shake(stage: Stage, clock: ManualClock, chance: Random, step: int) -> None:
             clock.advance(chance.choice([1, 30, 200]))
         case 7:
             (stage.desk.pause if chance.random() < 0.5 else stage.desk.resume)(worker)
+        case 8:
+            messages = chance.randrange(6)
+            stage.put(worker, lambda wake: wakes.joined(clock, wake, messages, 300))
         case _:
             if step % 2:
                 stage.assign(worker, f"worker-w{n}")
@@ -225,7 +228,7 @@ def test_one_plan_of_all_says_what_each_plan_says(seed: int) -> None:
     for n in range(8):
         stage.pair(f"t{n}", f"m{n % 3}", f"w{n}", threads=n % 4 == 0)
     seen: set[Reason] = set()
-    for step in range(150):
+    for step in range(250):
         shake(stage, clock, chance, step)
         together = planning.plan_all(stage.store)
         assert together == [planning.plan(stage.store, f"t{n}") for n in range(8)]

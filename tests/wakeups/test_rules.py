@@ -11,14 +11,14 @@ from postroom.actors.wakeups.rules import Facts, Reason, Status
 
 EITHER = (False, True)
 ALL = [
-    Facts(mail, leased, pending, awake, threaded)
-    for mail, leased, pending, awake, threaded in product(EITHER, EITHER, EITHER, EITHER, EITHER)
+    Facts(mail, leased, pending, joining, awake, threaded)
+    for mail, leased, pending, joining, awake, threaded in product(EITHER, repeat=6)
 ]
 
 
-def test_ready_are_exactly_those_with_mail_and_a_thread_and_neither_lease_nor_wake() -> None:
+def test_ready_are_exactly_those_with_mail_and_a_thread_and_nothing_under_way() -> None:
     for given in ALL:
-        free = given.mail and not given.leased and not given.pending
+        free = given.mail and not (given.leased or given.pending or given.joining)
         ready = rules.judge(given)[0] is Status.READY
         assert ready == (free and given.threaded), given
         assert (rules.judge(given)[0] is Status.BLOCKED) == (free and not given.threaded), given
@@ -27,10 +27,11 @@ def test_ready_are_exactly_those_with_mail_and_a_thread_and_neither_lease_nor_wa
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        (Facts(True, True, True, True, True), Reason.WAKE_PENDING),
-        (Facts(True, True, False, True, True), Reason.IN_FLIGHT),
-        (Facts(False, False, False, True, True), Reason.HEALTHY),
-        (Facts(False, False, False, False, False), Reason.NO_MAIL),
+        (Facts(True, True, True, True, True, True), Reason.WAKE_PENDING),
+        (Facts(True, True, False, True, True, True), Reason.IN_FLIGHT),
+        (Facts(True, False, False, True, True, False), Reason.JOINING),
+        (Facts(False, False, False, True, True, True), Reason.HEALTHY),
+        (Facts(False, False, False, False, False, False), Reason.NO_MAIL),
     ],
 )
 def test_who_is_not_woken_is_skipped_for_the_first_reason_that_holds(given: Facts, reason: Reason) -> None:

@@ -8,8 +8,11 @@ from trio.testing import MockClock
 from wake_stage import counted, new_stage, one_pair, waking
 
 from postroom.actors.wakeups.drivers import Delivered
+from postroom.actors.wakeups.joining import join
 from postroom.mailbox import threads, wakes
 from postroom.mailbox.wakes import WakeState
+from postroom.store.memory import MemoryStore
+from postroom.store.transact import transact_one
 
 DAY = 86_400
 
@@ -28,6 +31,44 @@ async def test_mail_wakes_its_recipient_half_a_second_later_and_once(autojump_cl
 
 async def test_a_day_without_mail_costs_nothing(autojump_clock: MockClock) -> None:
     async with waking(one_pair()) as process:
+        await trio.sleep(DAY)
+    assert process.driver.orders == []
+
+
+def joining(store: MemoryStore, messages: int, seconds: float) -> None:
+    """Have the worker woken for so many messages together."""
+    _, put = join(store, "t1", "worker", messages, seconds)
+    transact_one(store, put)
+
+
+async def test_who_joins_messages_is_woken_once_when_all_are_there(autojump_clock: MockClock) -> None:
+    async with waking(one_pair()) as process:
+        joining(process.store, 3, 300)
+        for _ in range(3):
+            await process.send("worker/w")
+            await trio.sleep(20)
+        taken = await process.clerk.poll("worker/w", max=9)
+        assert len(taken) == 3
+        for one in taken:
+            await process.clerk.ack(one.id, one.fence)
+        await trio.sleep(500)
+    assert process.driver.times == [40.5]
+
+
+async def test_who_joins_messages_is_woken_for_those_there_are_when_its_time_is_over(
+    autojump_clock: MockClock,
+) -> None:
+    async with waking(one_pair()) as process:
+        joining(process.store, 3, 300)
+        await trio.sleep(100)
+        await process.send("worker/w")
+        await trio.sleep(300)
+    assert process.driver.times == [300]
+
+
+async def test_a_join_without_any_mail_wakes_nobody(autojump_clock: MockClock) -> None:
+    async with waking(one_pair()) as process:
+        joining(process.store, 3, 300)
         await trio.sleep(DAY)
     assert process.driver.orders == []
 

@@ -2,16 +2,16 @@
 
 It promotes due mail, takes back leases, forgets what is past its retention, and says that it is there.
 It moves facts and never judges success; without one, everything still happens when somebody claims.
-Given a wakener it also has that run, in one process of the fleet.
+Beside it run the duties that it is given, each in one process of the fleet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import trio
 
@@ -23,11 +23,7 @@ from ..store.errors import Conflict, StoreFull, StoreUnavailable
 from ..store.port import Store
 from ..store.records import Activate, Put, Sweep, Term, Tick, Ticked
 
-if TYPE_CHECKING:
-    from .wakeups.wakener import Wakener
-
 NAME = "postroom/dispatcher"
-WAKENER = "postroom/wakener"
 LONGEST_SECONDS, SHORTEST_SECONDS = 1.0, 0.005
 SWEEP_SECONDS = 5.0
 BEAT_SECONDS = 60.0
@@ -38,11 +34,18 @@ ROWS_US = 7 * 86_400 * MICROS
 IDS_US = 14 * 86_400 * MICROS
 
 
+class Duty(NamedTuple):
+    """What one process of the fleet does, under an activation of this name; it runs until cancelled."""
+
+    name: str
+    run: Callable[[], Awaitable[None]]
+
+
 async def dispatch(
     store: Store,
     commit: GroupCommit,
     session: Callable[[], int],
-    wakener: Wakener | None = None,
+    duties: Sequence[Duty] = (),
     *,
     longest: float = LONGEST_SECONDS,
 ) -> None:
@@ -51,16 +54,13 @@ async def dispatch(
     It looks at least every ``longest`` seconds: so late may mail be promoted that somebody sent with a
     shorter delay, if nobody claims from that inbox before.
 
-    A ``wakener`` is run whenever no other process runs one. That is an activation of its own, for the
-    dispatcher may be in a process that has no drivers.
+    Each of the ``duties`` is done whenever no other process does it. They are activations of their own,
+    for the dispatcher may be in a process that knows nothing of them.
     """
-    ticking = partial(_be, store, commit, session, NAME, partial(_work, store, commit, longest))
-    if wakener is None:
-        await ticking()
-        return
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(ticking)
-        nursery.start_soon(_be, store, commit, session, WAKENER, partial(_wake, store, wakener))
+        nursery.start_soon(_be, store, commit, session, NAME, partial(_work, store, commit, longest))
+        for duty in duties:
+            nursery.start_soon(_be, store, commit, session, duty.name, partial(_do, store, duty))
 
 
 async def _be(
@@ -105,10 +105,10 @@ async def _beat(store: Store, commit: GroupCommit) -> None:
         await commit.submit(Put((write,)))
 
 
-async def _wake(store: Store, wakener: Wakener, term: Term) -> None:
-    """Run the wakener as long as the activation is ours."""
+async def _do(store: Store, duty: Duty, term: Term) -> None:
+    """Do a duty as long as its activation is ours."""
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(wakener.run)
+        nursery.start_soon(duty.run)
         while _holds(store, term):  # noqa: ASYNC110  # others may take it, which no event tells
             await trio.sleep(LOOK_SECONDS)
         nursery.cancel_scope.cancel()

@@ -109,16 +109,11 @@ def peek_inbox(args: Namespace, out: TextIO) -> int:
             out,
             ("id", "state", "type", "sender", "attempts", "body"),
             [
-                (m["id"], m["state"], m["type"], m["sender"], m["attempts"], _short(m["body"]))
+                (m["id"], m["state"], m["type"], m["sender"], m["attempts"], render.brief(m["body"]))
                 for m in messages
             ],
         )
     return DONE
-
-
-def _short(body: object) -> str:
-    text = render.json_text(body)
-    return text if len(text) <= 60 else text[:59] + "…"
 
 
 def switch_inbox(args: Namespace, out: TextIO) -> int:

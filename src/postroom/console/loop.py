@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import msgspec
 
-from ..actors.loops import acks, budgets, criteria, iterations, talking
+from ..actors.loops import acks, budgets, criteria, cycling, iterations, talking
 from ..actors.loops.change import Change, binding_of, changed
 from ..actors.loops.evidence import read_evidence
 from ..actors.loops.records import history
@@ -20,11 +20,11 @@ from ..mailbox.views import time_text
 from ..store.errors import BadInput
 from . import render
 from .desks import opened_store
-from .exits import DONE
-from .loopview import write_history, write_standing
+from .exits import DONE, NOTHING_TO_DO
+from .loopview import write_choice, write_history, write_standing
 from .messages import read_stdin
 from .pair import add_terms, read_terms
-from .parsing import Parser, Subparsers
+from .parsing import Parser, Subparsers, whole
 
 if TYPE_CHECKING:
     from ..actors.loops.records import Evidence
@@ -63,6 +63,10 @@ def _add_looking(verbs: Subparsers[Parser]) -> None:
         "--no-progress", type=float, default=NO_PROGRESS_SECONDS, metavar="S",
         help=f"tell of work in hand that is not finished for S seconds ({NO_PROGRESS_SECONDS:g})",
     )  # fmt: skip
+    cycle = _verb(verbs, "cycle", "wait until the manager has something to decide, and show it", show_cycle)
+    cycle.add_argument(
+        "--wait", type=float, default=0.0, metavar="S", help="at most S seconds (0); then exit code 4"
+    )
     _verb(verbs, "history", "everything that happened in a task's loop", show_history)
 
 
@@ -122,6 +126,10 @@ def _add_talking(verbs: Subparsers[Parser]) -> None:
     decide = _verb(verbs, "decide", "record what the manager has decided", record_decision)
     decide.add_argument("decision", metavar="DECISION", help=", ".join(DECISIONS))
     decide.add_argument("--reason", required=True, metavar="R")
+    decide.add_argument(
+        "--seen", type=whole(0, 10**9), metavar="N",
+        help="what was decided on, as loop cycle told it; exit code 3 if more has happened since",
+    )  # fmt: skip
     _add_key(decide)
 
 
@@ -141,6 +149,19 @@ def show_status(args: Namespace, out: TextIO) -> int:
     else:
         write_standing(out, view)
     return DONE
+
+
+def show_cycle(args: Namespace, out: TextIO) -> int:
+    """Write how the task stands once there is something to decide. Nothing is changed."""
+    with opened_store(args) as store:
+        seen = cycling.cycle(store, args.task, args.wait)
+        view = {**standing_view(store, seen.standing), **cycling.seen_view(seen)}
+    if args.json:
+        render.emit(out, view)
+    else:
+        write_standing(out, view)
+        write_choice(out, view)
+    return DONE if seen.matters else NOTHING_TO_DO
 
 
 def show_history(args: Namespace, out: TextIO) -> int:
@@ -293,5 +314,7 @@ def hand_off(args: Namespace, out: TextIO) -> int:
 
 def record_decision(args: Namespace, out: TextIO) -> int:
     """Record a decision; durable when this returns."""
-    view = _change(args, lambda change: talking.decide(change, args.decision, args.reason, args.key))
+    view = _change(
+        args, lambda change: talking.decide(change, args.decision, args.reason, args.key, args.seen)
+    )
     return _answer(args, out, view, f"decided: {args.decision}")

@@ -44,6 +44,16 @@ def write_standing(out: TextIO, view: dict[str, Any]) -> None:
         render.table(out, ("role", "says", "revision", "text"), said)
 
 
+def write_choice(out: TextIO, view: dict[str, Any]) -> None:
+    """Write what a manager has to decide, and how to say it."""
+    matters = ", ".join(view["matters"]) or "nothing"
+    render.fields(out, [("to decide", matters), ("choices", ", ".join(view["decisions"]))])
+    if view["matters"]:
+        render.lines(
+            out, [f"postroom loop decide {view['task']} DECISION --seen {view['seen']} --reason 'why'"]
+        )
+
+
 def write_history(out: TextIO, events: Sequence[dict[str, Any]], said: Sequence[dict[str, Any]]) -> None:
     """Write the events of a loop, then what the roles said."""
     rows = [

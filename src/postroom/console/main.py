@@ -39,6 +39,7 @@ COMMANDS: dict[str, Command] = {
     "finish": Command("finish", "end a task's binding, once nothing is missing any more"),
     "reconcile": Command("reconcile", "find dead holders, dangling bindings, stuck and expired loops"),
     "inbox": Command("inboxes", "list, show, peek into and switch inboxes"),
+    "search": Command("search", "find sessions, messages and what happened to tasks by a word"),
     "dead": Command("dead", "list, show, requeue and drop dead letters"),
     "wakeup": Command("wakeup", "plan wakes, record them, and have them driven"),
     "autopilot": Command("autopilot", "have a task's roles woken without a person"),

@@ -61,6 +61,12 @@ def json_text(value: Any) -> str:
     return escape_json(text)
 
 
+def brief(value: Any) -> str:
+    """The beginning of a value as JSON, for a table."""
+    text = json_text(value)
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
 def emit(out: TextIO, document: Any) -> None:
     """Write the one JSON document of a command."""
     out.write(json_text(document) + "\n")

@@ -7,6 +7,7 @@ import signal
 from argparse import Namespace
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple, TextIO
@@ -17,10 +18,12 @@ from . import render
 from .desks import opened_store
 from .exits import DONE
 from .parsing import Parser, Subparsers, whole
+from .wakeup import waking_of
 
 if TYPE_CHECKING:
     import socket
 
+    from ..actors.wakeups.driving import Waking
     from ..gateway.door import Door
     from ..store.port import Store
 
@@ -32,6 +35,9 @@ ABOUT = """Serves until it is interrupted; ends then with exit code 0, for nothi
 and answer the command's JSON. Over TCP they need a token (postroom token create), sent as
 "Authorization: Bearer TOKEN", for every program and web page of this machine can reach a port.
 Over --socket they need none, as only the owner of the file can open it.
+
+It keeps house for the store as well: mail that is due, leases that have lapsed, what is past its
+retention, workers that went stale. If [wakeups] in postroom.toml names drivers, it wakes.
 
 Beyond this machine nothing is served without a token in the store and one of --behind-tls and
 --insecure; metrics then need a token too.
@@ -103,6 +109,7 @@ def command(args: Namespace, out: TextIO) -> int:
 
     from ..telemetry.labels import declare
 
+    waking = waking_of(args.settings.wakeups)
     inboxes = {check_inbox(inbox) for inbox in (*args.settings.inboxes, *args.inbox)}
     with _entered(args) as (entrances, store):
         declare(store, inboxes)
@@ -112,7 +119,7 @@ def command(args: Namespace, out: TextIO) -> int:
             _announce(args, out, entrances, store)
 
         limits = args.max_connections, args.max_parked
-        trio.run(serve_store, store, entrances, inboxes, announce, limits)
+        trio.run(serve_store, store, entrances, inboxes, announce, limits, waking)
     return DONE
 
 
@@ -222,18 +229,23 @@ async def serve_store(
     inboxes: Iterable[str],
     announce: Callable[[], None],
     limits: tuple[int, int] = (256, 2000),
+    waking: Waking | None = None,
 ) -> None:
     """Serve one store on open listeners until SIGINT or SIGTERM; a second one cuts the grace short.
 
-    ``limits`` are those of connections and of waiting polls; ``announce`` is called once all is served.
+    It keeps house too, and wakes if it is told how. ``limits`` are those of connections and of waiting
+    polls; ``announce`` is called once all is served.
     """
     import trio
 
+    from ..actors.wakeups.driving import Housekeeping
     from ..gateway.crowd import Crowd
     from ..gateway.serving import opened_gateway
+    from ..store.process import this_process
     from ..telemetry.metrics import Metrics
 
     metrics = Metrics(store, inboxes=inboxes)
+    house = partial(Housekeeping, store, process=this_process(), rng=Random(), waking=waking)
     doors = [(entrance.listener, entrance.door) for entrance in entrances]
 
     async def cut_short(scope: trio.CancelScope) -> None:
@@ -243,7 +255,8 @@ async def serve_store(
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(metrics.watch_loop)
-            async with opened_gateway(store, doors, metrics, rng=Random(), crowd=Crowd(*limits)):
+            crowd = Crowd(*limits)
+            async with opened_gateway(store, doors, metrics, rng=Random(), crowd=crowd, house=house):
                 announce()
                 await anext(signals)
                 nursery.start_soon(cut_short, nursery.cancel_scope)

@@ -1,4 +1,4 @@
-"""``wakeup plan|dispatch|record|rotate|drive``: who is to be woken, and by whom it was done."""
+"""``wakeup plan|dispatch|record|rotate|join|drive``: who is to be woken, and by whom it was done."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ..actors.loops import budgets
 from ..actors.loops.change import changed
-from ..actors.wakeups import autopilot, planning, receipts, rotation
+from ..actors.wakeups import autopilot, joining, planning, receipts, rotation
 from ..actors.wakeups.autopilot import PilotState
 from ..actors.wakeups.deciding import decided
+from ..mailbox import wakes
 from ..store.errors import BadInput
 from . import render
 from .desks import opened_desk, opened_store
 from .exits import DONE
-from .parsing import Parser, Subparsers
+from .parsing import Parser, Subparsers, whole
 
 if TYPE_CHECKING:
-    from ..actors.wakeups.drivers import ByRole
+    from collections.abc import Callable
+
+    from ..actors.wakeups.driving import Waking
     from ..actors.wakeups.planning import Plan
     from ..store.port import Store
     from .settings import Wakeups
@@ -58,6 +61,24 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
     rotate.add_argument("--to", required=True, dest="new", metavar="NEW", help="the new thread's id")
     rotate.add_argument("--title", metavar="TEXT", help="the new thread's title")
     rotate.set_defaults(command=rotate_thread)
+
+    join = verbs.add_parser(
+        "join",
+        help="wake a role once for several messages, such as the answers to a batch",
+        description="It is woken when so many messages wait for it, or after so many seconds with what"
+        " there is. A poll takes what there is at any time.",
+    )
+    join.add_argument("task", metavar="TASK")
+    join.add_argument("--role", required=True, choices=planning.ROLES)
+    join.add_argument(
+        "--messages", type=whole(0, wakes.MOST_JOINED), required=True, metavar="N",
+        help="how many; 0 ends the waiting",
+    )  # fmt: skip
+    join.add_argument(
+        "--within", type=float, default=wakes.JOIN_SECONDS, metavar="S",
+        help=f"the longest wait, in seconds from now ({wakes.JOIN_SECONDS:g})",
+    )  # fmt: skip
+    join.set_defaults(command=join_wakes)
 
     drive = verbs.add_parser(
         "drive",
@@ -119,7 +140,7 @@ def _write_plan(args: Namespace, out: TextIO, shown: dict[str, Any]) -> int:
             where = "a new thread" if action.thread_id is None else f"thread {action.thread_id}"
             render.lines(out, ["", f"for {where}:", action.prompt])
     if shown["summary"]["dispatcher_required"]:
-        render.lines(out, ["", "no dispatcher gives signs of life; run: postroom wakeup drive"])
+        render.lines(out, ["", "no dispatcher gives signs of life; run: postroom serve"])
     if "notice" in shown:
         render.lines(out, ["", shown["notice"]])
     return DONE
@@ -160,33 +181,58 @@ def rotate_thread(args: Namespace, out: TextIO) -> int:
     return DONE
 
 
+def join_wakes(args: Namespace, out: TextIO) -> int:
+    """Have a role woken for several messages together, durably. Raises ``Refused`` for an unknown task."""
+    with opened_store(args) as store:
+        (address, wake), _ = decided(
+            store, lambda: joining.join(store, args.task, args.role, args.messages, args.within)
+        )
+    left = 0 if wake.join is None else wake.join.left
+    if args.json:
+        shown = {"task": args.task, "role": args.role, "address": address, "messages": left}
+        render.emit(out, {**shown, "within_seconds": args.within if left else None})
+    elif left:
+        render.lines(out, [f"{address} is woken for {left} messages, or in {args.within:g} s"])
+    else:
+        render.lines(out, [f"{address} is woken for any message"])
+    return DONE
+
+
 def drive_wakes(args: Namespace, out: TextIO) -> int:
     """Wake until SIGINT or SIGTERM. Raises ``BadInput`` if the settings name no driver."""
     import trio
 
-    from ..actors.wakeups.driving import drivers
-
-    settings: Wakeups = args.settings.wakeups
-    driver = drivers(settings.command.items(), settings.webhook.items(), settings.timeout)
-    if not driver.roles:
+    waking = waking_of(args.settings.wakeups)
+    if waking is None:
         raise BadInput(
             "no driver",
             "[wakeups] in postroom.toml has neither a command nor a webhook",
             "add one for a role",
         )
     with opened_store(args) as store:
+        roles = waking.driver.roles
 
         def announce() -> None:
             if args.json:
-                render.emit(out, {"store": store.url, "roles": driver.roles})
+                render.emit(out, {"store": store.url, "roles": roles})
             else:
-                render.lines(out, [f"waking {' and '.join(driver.roles)} of {store.url}"])
+                render.lines(out, [f"waking {' and '.join(roles)} of {store.url}"])
 
-        trio.run(_drive, store, driver, settings, announce)
+        trio.run(_drive, store, waking, announce)
     return DONE
 
 
-async def _drive(store: Store, driver: ByRole, settings: Wakeups, announce: Any) -> None:
+def waking_of(settings: Wakeups) -> Waking | None:
+    """How a process wakes by the settings; None if they name no driver. Raises ``BadInput``."""
+    if not (settings.command or settings.webhook):
+        return None
+    from ..actors.wakeups.driving import Waking, drivers
+
+    driver = drivers(settings.command.items(), settings.webhook.items(), settings.timeout)
+    return Waking(driver, settings.autopilot == "all", settings.debounce)
+
+
+async def _drive(store: Store, waking: Waking, announce: Callable[[], None]) -> None:
     import signal
     from functools import partial
 
@@ -195,16 +241,7 @@ async def _drive(store: Store, driver: ByRole, settings: Wakeups, announce: Any)
     from ..actors.wakeups.driving import drive
     from ..store.process import this_process
 
-    everything = settings.autopilot == "all"
-    run = partial(
-        drive,
-        store,
-        driver,
-        process=this_process(),
-        rng=Random(),
-        everything=everything,
-        debounce=settings.debounce,
-    )
+    run = partial(drive, store, waking, process=this_process(), rng=Random())
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             await nursery.start(run)

@@ -124,7 +124,7 @@ def notices(store: Store, inbox: str, found: Sequence[Delivery]) -> Iterator[Put
         shared = tuple((id_text(one.id), one.fence) for one in found if one.recipient != inbox)
         if shared and not version and threads.find(store, inbox)[0] is None:
             shared = ()  # nobody wakes this address, so nobody asks what it holds
-        after = wakes.polled(wake, found=bool(found), shared=shared)
+        after = wakes.polled(wake, len(found), shared)
         if after == wake:
             return
         yield Put((wakes.write(inbox, after, version),))

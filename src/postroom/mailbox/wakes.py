@@ -3,6 +3,9 @@
 A wake is *sent* to an app thread by somebody else's means, so nothing proves that it arrived but the
 poll that follows. It ends as useful (the poll found mail), empty (it found none) or lost (no poll came
 within its window). The next window after a lost one is twice as long.
+
+An address may *join* several messages into one wake: the answers to a batch it has sent. It is then
+woken when all of them are there, or when it has waited long enough for the rest.
 """
 
 from __future__ import annotations
@@ -14,7 +17,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..store.clock import MICROS
+from ..store.errors import BadInput
 from ..store.states import State
+from .envelope import micros
 from .ids import parse_id
 from .keeping import Kept
 from .moments import Moment, age_us, moment
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
     from ..store.records import StoredMessage, Write
 
 WINDOW_SECONDS, LONGEST_WINDOW_SECONDS = 180, 3600
+JOIN_SECONDS, LONGEST_JOIN_SECONDS = 300.0, 86_400.0
+MOST_JOINED = 1000
 LEASED = State.LEASED.word
 
 
@@ -39,6 +46,14 @@ class WakeState(StrEnum):
 
 
 UNDER_WAY = frozenset({WakeState.SENDING, WakeState.SENT})
+
+
+class Join(Struct, frozen=True, gc=False):
+    """How many messages are still awaited together, and for how many microseconds from ``at`` on."""
+
+    left: int
+    us: int
+    at: Moment
 
 
 class Wake(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -59,6 +74,7 @@ class Wake(Struct, frozen=True, omit_defaults=True, gc=False):
     lost: int = 0
     blocked: int = 0
     shared: tuple[tuple[str, int], ...] = ()
+    join: Join | None = None
 
 
 WAKES = Kept("postroom/wakes", "wake", Wake)
@@ -133,13 +149,47 @@ def blocked(wake: Wake) -> Wake:
     return replace(wake, blocked=wake.blocked + 1)
 
 
-def polled(wake: Wake, *, found: bool, shared: Sequence[tuple[str, int]] = ()) -> Wake:
-    """The address has polled. A late poll too answers the wake, if nobody has counted it lost yet."""
-    after = replace(wake, shared=(*wake.shared, *shared)[-16:]) if shared else wake
-    if after.state not in UNDER_WAY:
-        return after
-    counted = replace(after, useful=after.useful + 1) if found else replace(after, empty=after.empty + 1)
+def joined(clock: Clock, wake: Wake, messages: int, seconds: float = JOIN_SECONDS) -> Wake:
+    """The same, to be woken for so many messages together or after so many seconds; 0 messages: for any.
+
+    Raises ``BadInput``.
+    """
+    if not 0 <= messages <= MOST_JOINED:
+        raise BadInput(f"{messages} messages", f"a wake joins 0 to {MOST_JOINED}", "choose another number")
+    us = micros("join", seconds, 0.001, LONGEST_JOIN_SECONDS)
+    return replace(wake, join=Join(messages, us, moment(clock)) if messages else None)
+
+
+def joining_us(clock: Clock, wake: Wake, ready: int) -> int:
+    """How long a wake may still wait for more mail than the ``ready`` there is, in microseconds."""
+    if wake.join is None or ready >= wake.join.left:
+        return 0
+    return max(0, wake.join.us - age_us(clock, wake.join.at))
+
+
+def _less(wake: Wake, found: int) -> Wake:
+    """The same once so many of the messages that are awaited together were taken."""
+    if wake.join is None or not found:
+        return wake
+    left = wake.join.left - found
+    return replace(wake, join=replace(wake.join, left=left) if left > 0 else None)
+
+
+def answered(wake: Wake, *, useful: bool) -> Wake:
+    """The wake under way is over, as the poll that followed it was; as before if none is under way."""
+    if wake.state not in UNDER_WAY:
+        return wake
+    counted = replace(wake, useful=wake.useful + 1) if useful else replace(wake, empty=wake.empty + 1)
     return replace(counted, state=WakeState.IDLE, at=None, receipt=None, streak=0)
+
+
+def polled(wake: Wake, found: int, shared: Sequence[tuple[str, int]] = ()) -> Wake:
+    """The address has polled and was given ``found`` messages, some of them from its role's ``shared`` inbox.
+
+    A late poll too answers the wake, if nobody has counted it lost yet.
+    """
+    after = replace(wake, shared=(*wake.shared, *shared)[-16:]) if shared else wake
+    return answered(_less(after, found), useful=found > 0)
 
 
 def called_off(store: Store, address: str) -> Write | None:

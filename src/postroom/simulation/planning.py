@@ -52,6 +52,7 @@ UNTOUCHED = {
     "backup": "nobody in a simulated fleet makes one",
     "close": "a process that closes its handle is done with it",
     "commit_delay": "it is the simulation's own",
+    "on_commit": "it only has a bell rung; that it rings in vain is a fault of its own",
     "rollback": "what was not committed ends with its connection: that cannot fail and leave it open",
     "rung": "what the process itself has committed is in its memory",
     "verify": "the checkers' own",

@@ -6,6 +6,7 @@ dead as SIGKILL would, with whatever it had not committed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
 from random import Random
 
@@ -27,6 +28,7 @@ class _Shared:
         self.anchor = db.connect(self.name, db.READ_WRITE_CREATE_URI)
         self.gone: set[str] = set()
         self.running: dict[int, dict[int, int]] = {}
+        self.bells: dict[object, tuple[MemoryStore, Callable[[], None]]] = {}
 
 
 class MemoryStore(SqliteEngine):
@@ -83,6 +85,19 @@ class MemoryStore(SqliteEngine):
     def commit(self) -> None:
         self._check_process()
         super().commit()
+        for handle, ring in tuple(self._shared.bells.values()):
+            if handle is not self:
+                ring()
+
+    def on_commit(self, ring: Callable[[], None]) -> Callable[[], None]:
+        """All handles on this data are of one process."""
+        key = object()
+        self._shared.bells[key] = (self, ring)
+
+        def end() -> None:
+            self._shared.bells.pop(key, None)
+
+        return end
 
     def commit_delay(self) -> float:
         return self._delay * (0.5 + self._delays.random()) if self._delay else 0.0

@@ -13,7 +13,7 @@ Reading never needs the write lock.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from .clock import Clock
@@ -106,6 +106,14 @@ class Store(Protocol):
 
     def watch(self) -> CommitWatch | None:
         """Something readable when another process may have committed; None where there is none."""
+        ...
+
+    def on_commit(self, ring: Callable[[], None]) -> Callable[[], None] | None:
+        """Have ``ring`` called after each commit of another handle within this process.
+
+        It is a hint as that of ``watch``; ``ring`` must not raise. Returns what ends it, or None where
+        such commits cannot be told.
+        """
         ...
 
     def commit_delay(self) -> float:

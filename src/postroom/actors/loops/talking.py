@@ -16,6 +16,7 @@ from ...mailbox.moments import age_us
 from ...store.clock import MICROS
 from ...store.errors import BadInput
 from . import budgets
+from .cycling import check_seen
 from .errors import LoopPaused, NudgesExpired
 from .states import DECISIONS, PERMISSIONS, LoopState
 
@@ -133,10 +134,13 @@ def _say(
     return {**answer, "already": False}
 
 
-def decide(change: Change, decision: str, reason: str, key: str | None) -> dict[str, Any]:
-    """Record what the manager has decided. Raises ``BadInput``, ``Forbidden``.
+def decide(
+    change: Change, decision: str, reason: str, key: str | None, seen: int | None = None
+) -> dict[str, Any]:
+    """Record what the manager has decided, having ``seen`` everything up to this event, if that is given.
 
-    It is a fact of the history and does nothing: what follows from it is done by its own command.
+    Raises ``BadInput``, ``Forbidden``, and ``Conflict`` if there have been others since. It is a fact of
+    the history and does nothing: what follows from it is done by its own command.
     """
     if decision not in DECISIONS:
         raise BadInput(f"no decision {decision[:60]!r}", f"there are {', '.join(DECISIONS)}", "take one")
@@ -144,6 +148,7 @@ def decide(change: Change, decision: str, reason: str, key: str | None) -> dict[
     content = f"decide {decision} {reason}"
     if (before := change.once(key, content)) is not None:
         return {**before, "already": True}
+    check_seen(change, seen)
     change.permitted(DECISIONS[decision])
     change.note("decided", change.binding.manager, decision=decision, reason=reason)
     answer = {"decision": decision, "reason": reason, "number": change.loop.events}

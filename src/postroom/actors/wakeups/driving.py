@@ -1,4 +1,4 @@
-"""A process that wakes: the wakener with the drivers of the settings, and a dispatcher beside it."""
+"""Keeping house for a fleet: the dispatcher, the watch for stale workers, the wakener with its drivers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import partial
 from random import Random
 
 import trio
+from msgspec import Struct
 
 from ...mailbox import pairs
 from ...mailbox.doorbell import listen
@@ -19,15 +20,17 @@ from ...store.errors import Conflict, LostLease, StoreUnavailable
 from ...store.port import Store
 from ...store.records import CloseSession, OpenSession, Put, RenewSession, Session
 from ...store.transact import transact_one
-from ..dispatcher import dispatch
+from ..dispatcher import Duty, dispatch
 from ..loops import budgets
 from ..loops.records import loop_of
 from . import autopilot
 from .commands import CommandDriver
 from .drivers import ByRole, Driver
 from .wakener import DEBOUNCE_SECONDS, Wakener
+from .watch import StaleWatch
 from .webhooks import WebhookDriver
 
+WAKENER, WATCH = "postroom/wakener", "postroom/watch"
 SESSION_US = 60 * MICROS
 REST_SECONDS = 60.0
 AGAIN_SECONDS = 1.0
@@ -42,43 +45,110 @@ def drivers(
     return ByRole(found)
 
 
+class Waking(Struct, frozen=True):
+    """How a process wakes: the roles that have a driver, of all tasks whose autopilot runs.
+
+    ``everything``: of those too whose autopilot nobody has started or stopped.
+    """
+
+    driver: ByRole
+    everything: bool = False
+    debounce: float = DEBOUNCE_SECONDS
+
+    def wakener(self, store: Store, commit: GroupCommit, rng: Random) -> Wakener:
+        """The wakener that does it."""
+
+        def wanted(task: str, role: str) -> bool:
+            if role not in self.driver or not autopilot.runs(store, task, unless_stopped=self.everything):
+                return False
+            return role != WORKER or not _wakes_spent(store, task)
+
+        ids = IdMaker(store.clock, rng)
+        return Wakener(store, commit, ids, self.driver, rng=rng, wanted=wanted, debounce=self.debounce)
+
+
+class Housekeeping:
+    """What one process of a fleet does for all: the dispatcher, the watch for workers that went stale and,
+    where it can wake, the wakener.
+
+    ``process`` stands for this process. Connect ``ring`` to the ``on_rung`` of ``commit``.
+    """
+
+    def __init__(
+        self, store: Store, commit: GroupCommit, *, process: str, rng: Random, waking: Waking | None = None
+    ) -> None:
+        self._store = store
+        self._commit = commit
+        self._opening = OpenSession("dispatcher", "dispatcher", process, SESSION_US)
+        self._session = 0
+        self._watch = StaleWatch(store, commit)
+        self._wakener = None if waking is None else waking.wakener(store, commit, rng)
+
+    def ring(self, inboxes: set[str]) -> None:
+        """There may be mail in these inboxes."""
+        self._watch.ring(inboxes)
+        if self._wakener is not None:
+            self._wakener.ring(inboxes)
+
+    async def run(self) -> None:
+        """Do all of it, for ever, until cancelled; a store that is away for a while ends nothing."""
+        duties = [Duty(WATCH, self._watch.run)]
+        await self._keep()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._stay)
+            if self._wakener is not None:
+                duties.append(Duty(WAKENER, self._wakener.run))
+                nursery.start_soon(_steadily, partial(_hear, self._store, self._wakener))
+                nursery.start_soon(_steadily, partial(_rest, self._store, self._commit))
+            nursery.start_soon(dispatch, self._store, self._commit, lambda: self._session, duties)
+
+    async def _stay(self) -> None:
+        while True:
+            await trio.sleep(SESSION_US / MICROS / 4)
+            await self._keep()
+
+    async def _keep(self) -> None:
+        """Renew the session on which the activations hang. One that has lapsed is followed by another."""
+        while True:
+            try:
+                if self._session:
+                    with suppress(LostLease):
+                        await self._commit.submit(RenewSession(self._session, SESSION_US))
+                        return
+                opened = await self._commit.submit(self._opening)
+            except StoreUnavailable:
+                await trio.sleep(AGAIN_SECONDS)
+                continue
+            assert isinstance(opened, Session)
+            self._session = opened.id
+            return
+
+    def leave(self) -> None:
+        """Close the session once ``commit`` has ended, so that others need not wait for its end."""
+        if self._session:
+            with suppress(StoreUnavailable):  # it is seen to be gone, or lapses
+                transact_one(self._store, CloseSession(self._session))
+
+
 async def drive(
     store: Store,
-    driver: ByRole,
+    waking: Waking,
     *,
     process: str,
     rng: Random,
-    everything: bool = False,
-    debounce: float = DEBOUNCE_SECONDS,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Wake the roles that have a driver, of all tasks whose autopilot runs; for ever, until cancelled.
-
-    ``everything``: of those too whose autopilot nobody has started or stopped. ``process`` stands for
-    this process. Raises ``StoreUnavailable`` if the store cannot be joined.
-    """
-    member = _Member(store, process)
-    member.join()
+    """Keep house and wake, with a group commit of its own; for ever, until cancelled."""
     commit = GroupCommit(store, rng=rng)
-
-    def wanted(task: str, role: str) -> bool:
-        if role not in driver or not autopilot.runs(store, task, unless_stopped=everything):
-            return False
-        return role != WORKER or not _wakes_spent(store, task)
-
-    ids = IdMaker(store.clock, rng)
-    wakener = Wakener(store, commit, ids, driver, rng=rng, wanted=wanted, debounce=debounce)
-    commit.on_rung = wakener.ring
+    house = Housekeeping(store, commit, process=process, rng=rng, waking=waking)
+    commit.on_rung = house.ring
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(commit.run)
-            nursery.start_soon(_steadily, partial(member.stay, commit))
-            nursery.start_soon(_steadily, partial(_hear, store, wakener))
-            nursery.start_soon(_steadily, partial(_rest, store, commit))
-            nursery.start_soon(dispatch, store, commit, lambda: member.session, wakener)
+            nursery.start_soon(house.run)
             task_status.started()
     finally:
-        member.leave()
+        house.leave()
 
 
 def _wakes_spent(store: Store, task: str) -> bool:
@@ -88,37 +158,6 @@ def _wakes_spent(store: Store, task: str) -> bool:
         return False
     loop, _ = loop_of(store, binding)
     return "wakes" in loop.limits and budgets.usage(store, binding, loop)["wakes"].spent
-
-
-class _Member:
-    """This process's session, on which its activations hang."""
-
-    def __init__(self, store: Store, process: str) -> None:
-        self._store = store
-        self._opening = OpenSession("wakener", "wakener", process, SESSION_US)
-        self.session = 0
-
-    def join(self) -> None:
-        """Open the session; one commit in this thread, before anything else runs."""
-        opened = transact_one(self._store, self._opening)
-        assert isinstance(opened, Session)
-        self.session = opened.id
-
-    async def stay(self, commit: GroupCommit) -> None:
-        """Keep the session. One that has lapsed all the same is followed by another."""
-        while True:
-            await trio.sleep(SESSION_US / MICROS / 4)
-            try:
-                await commit.submit(RenewSession(self.session, SESSION_US))
-            except LostLease:
-                opened = await commit.submit(self._opening)
-                assert isinstance(opened, Session)
-                self.session = opened.id
-
-    def leave(self) -> None:
-        """Close the session, so that another process need not wait for its end."""
-        with suppress(StoreUnavailable):  # it is seen to be gone, or lapses
-            transact_one(self._store, CloseSession(self.session))
 
 
 async def _steadily(service: Callable[[], Awaitable[None]]) -> None:

@@ -34,8 +34,9 @@ SHARES = Kept("postroom/wakes", "share", int)
 class Look(Struct, frozen=True, gc=False):
     """What one look at an address has found: what ``rules.Facts`` are made of, and whence it was read.
 
-    ``shared``: all the mail there is lies in the role's shared inbox; ``share_version`` is then the
-    version of the role's record in ``SHARES``. ``version`` is that of the record of ``wake``.
+    ``joining_us``: how long the mail there is may still wait for more. ``shared``: all the mail there is
+    lies in the role's shared inbox; ``share_version`` is then the version of the role's record in
+    ``SHARES``. ``version`` is that of the record of ``wake``.
     """
 
     task: str
@@ -45,6 +46,7 @@ class Look(Struct, frozen=True, gc=False):
     shared: bool
     leased: bool
     pending: bool
+    joining_us: int
     awake: bool
     thread_id: str | None
     wake: Wake
@@ -55,7 +57,8 @@ class Look(Struct, frozen=True, gc=False):
     def verdict(self) -> tuple[Status, Reason]:
         """What the rules say."""
         threaded = self.thread_id is not None
-        return rules.judge(Facts(self.mail, self.leased, self.pending, self.awake, threaded))
+        joining = self.joining_us > 0
+        return rules.judge(Facts(self.mail, self.leased, self.pending, joining, self.awake, threaded))
 
     def action(self, store_url: str) -> Action:
         """What is to be done."""
@@ -131,7 +134,8 @@ def look(store: Store, task: str, role: str, address: str) -> Look:
     """
     wake, version = wakes.find(store, address)
     own = store.counts(address)
-    mail = any(map(ready_in, own))
+    ready = sum(map(ready_in, own))
+    mail = ready > 0
     share, share_version = (0, 0) if mail else _share_of(store, address)
     last = heartbeats.find(store, role, task)[0]
     thread = threads.find(store, address)[0]
@@ -143,6 +147,7 @@ def look(store: Store, task: str, role: str, address: str) -> Look:
         shared=share > 0,
         leased=any(counts.leased for counts in own) or holds_shared(store, wake),
         pending=wakes.pending(store.clock, wake),
+        joining_us=wakes.joining_us(store.clock, wake, ready),
         awake=heartbeats.health(store.clock, last) is Health.HEALTHY,
         thread_id=None if thread is None else thread.thread_id,
         wake=wake,
@@ -229,7 +234,7 @@ class _Everything:
         self._counts = {counts.inbox: counts for counts in store.counts() if counts.ready or counts.leased}
         found = _values(store, wakes.WAKES)
         kept = ((key, wakes.WAKES.read(key, value)) for key, value in found.items())
-        self._wakes = {key: wake for key, wake in kept if wake.state in wakes.UNDER_WAY or wake.shared}
+        self._wakes = {key: wake for key, wake in kept if _matters(wake)}
         self._threads = _values(store, threads.THREADS)
         self._beats = {role: _values(store, heartbeats.FAMILIES[role]) for role in ROLES}
         self._left = self._shares()
@@ -246,19 +251,21 @@ class _Everything:
 
     def action(self, task: str, role: str, address: str) -> Action:
         """What is to be done; a wake that only shared mail justifies takes one from its role's share."""
-        mail = leased = pending = False
+        ready, leased, pending, joining = 0, False, False, False
         counts = self._counts.get(address)
         if counts is not None:
-            mail, leased = ready_in(counts) > 0, counts.leased > 0
+            ready, leased = ready_in(counts), counts.leased > 0
         wake = self._wakes.get(address)
         if wake is not None:
             leased = leased or holds_shared(self._store, wake)
             pending = wakes.pending(self._clock, wake)
+            joining = wakes.joining_us(self._clock, wake, ready) > 0
+        mail = ready > 0
         inbox = shared_inbox(address) if self._left and not mail else None
         value = self._threads.get(address)
         thread_id = None if value is None else threads.THREADS.read(address, value).thread_id
         mail = mail or (inbox is not None and self._left.get(inbox, 0) > 0)
-        facts = Facts(mail, leased, pending, self._awake(role, task), thread_id is not None)
+        facts = Facts(mail, leased, pending, joining, self._awake(role, task), thread_id is not None)
         status, reason = rules.judge(facts)
         if inbox is not None and status is Status.READY:
             self._left[inbox] -= 1
@@ -270,6 +277,11 @@ class _Everything:
             return False
         last = heartbeats.FAMILIES[role].read(task, value)
         return heartbeats.health(self._clock, last) is Health.HEALTHY
+
+
+def _matters(wake: Wake) -> bool:
+    """Whether what is known of an address's waking makes a difference to whether it is woken."""
+    return wake.state in wakes.UNDER_WAY or bool(wake.shared) or wake.join is not None
 
 
 def _values(store: Store, family: Kept[Any]) -> dict[str, bytes]:

@@ -188,7 +188,7 @@ def _consequences(store: Store, seen: Look, action: Planned, status: str, id: st
             wake = replace(wake, empty=wake.empty + 1)
         after = wakes.sent(store.clock, wake, id, action.thread_id)
         if seen.leased or not seen.mail:
-            after = wakes.polled(after, found=True)
+            after = wakes.answered(after, useful=True)
     elif status == "blocked":
         after = wakes.blocked(wake)
     else:

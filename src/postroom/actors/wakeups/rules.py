@@ -34,6 +34,7 @@ class Reason(StrEnum):
     NO_MAIL = "no_mail"
     IN_FLIGHT = "in_flight"
     WAKE_PENDING = "wake_pending"
+    JOINING = "joining"
     NO_THREAD = "no_thread"
 
 
@@ -42,12 +43,14 @@ class Facts(NamedTuple):
 
     ``mail``: there is something to claim, in the own inbox or as a share of the role's. ``leased``:
     mail is held under a live lease. ``pending``: a wake is under way and its window not over.
+    ``joining``: the mail there is may still wait for more, to be woken for together.
     ``awake``: a sign of life came within the last 180 seconds. ``threaded``: there is a thread to wake.
     """
 
     mail: bool
     leased: bool
     pending: bool
+    joining: bool
     awake: bool
     threaded: bool
 
@@ -64,7 +67,7 @@ class Action(Struct, frozen=True, gc=False):
     reason: Reason
 
 
-@cache  # there are 32 cases, and plans of very many roles
+@cache  # there are 64 cases, and plans of very many roles
 def judge(facts: Facts) -> tuple[Status, Reason]:
     """Whether to wake, and why or why not."""
     if facts.pending:
@@ -73,6 +76,8 @@ def judge(facts: Facts) -> tuple[Status, Reason]:
         return Status.SKIPPED, Reason.IN_FLIGHT
     if not facts.mail:
         return Status.SKIPPED, Reason.HEALTHY if facts.awake else Reason.NO_MAIL
+    if facts.joining:
+        return Status.SKIPPED, Reason.JOINING
     if not facts.threaded:
         return Status.BLOCKED, Reason.NO_THREAD
     return Status.READY, Reason.MAIL

@@ -14,7 +14,6 @@ import trio
 
 from ...mailbox import wakes
 from ...mailbox.address import SHARED
-from ...mailbox.heartbeats import WORKER
 from ...mailbox.ids import IdMaker
 from ...mailbox.verbs import claimable
 from ...mailbox.wakes import Wake
@@ -29,7 +28,6 @@ from .planning import Look
 from .rules import Reason, Status
 from .sides import Sides, Wanted
 from .waking import AGAIN_SECONDS, Waking
-from .watch import StaleWatch
 
 DEBOUNCE_SECONDS = 0.5
 RELOOK_SECONDS = 5.0
@@ -77,7 +75,6 @@ class Wakener:
         self._patrol_seconds = patrol
         self._waking = Waking(store, commit, ids, driver)
         self._sides = Sides(store, wanted)
-        self._stale = StaleWatch(store, commit)
         self._alarms = Alarms()
         self._loaded = -inf
         self._busy: set[str] = set()
@@ -98,7 +95,6 @@ class Wakener:
         self._busy.clear()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._patrol)
-            nursery.start_soon(self._stale.run)
             while True:
                 await self._alarms.wait()
                 await trio.lowlevel.checkpoint()
@@ -134,8 +130,6 @@ class Wakener:
         for counts in counted:
             if counts.ready and not counts.paused:
                 self._alarms.set(counts.inbox, now + self._debounce)
-            if counts.leased:
-                self._stale.watch(counts.inbox, 0.0)
 
     def _load(self) -> None:
         self._sides.load()
@@ -175,8 +169,6 @@ class Wakener:
             self._ask_later(address)
             return None
         binding, role = side
-        if role == WORKER:
-            self._stale.watch(address)
         return planning.look(self._store, binding.task, role, address)
 
     def _ask_later(self, address: str) -> None:
@@ -205,6 +197,8 @@ class Wakener:
         address = look.address
         if reason is Reason.WAKE_PENDING:
             self._alarms.later(address, wakes.left_us(self._store.clock, look.wake) / MICROS)
+        elif reason is Reason.JOINING:
+            self._alarms.later(address, look.joining_us / MICROS)
         elif reason is Reason.IN_FLIGHT and look.mail:
             self._flew[address] = trio.current_time()
             self._alarms.later(address, RELOOK_SECONDS)

@@ -19,33 +19,64 @@ from . import planning, stale
 from .alarms import Alarms
 
 AGAIN_SECONDS = 1.0
+PATROL_SECONDS = 60.0
 
 log = logging.getLogger("postroom.wakeups")
 
 
 class StaleWatch:
-    """Watches addresses from when they may have got work until they hold none any more."""
+    """Watches addresses from when they may have got work until they hold none any more.
 
-    def __init__(self, store: Store, commit: GroupCommit) -> None:
+    Every ``patrol`` seconds (infinity for never) all that hold work are looked for: only the commits of
+    this process are heard for certain.
+    """
+
+    def __init__(self, store: Store, commit: GroupCommit, *, patrol: float = PATROL_SECONDS) -> None:
         self._store = store
         self._commit = commit
+        self._patrol_seconds = patrol
         self._alarms = Alarms()
 
-    def watch(self, address: str, seconds: float = STALE_SECONDS) -> None:
-        """Have an address looked at in so many seconds, unless it is looked at before."""
-        self._alarms.later(address, seconds)
+    def ring(self, inboxes: set[str]) -> None:
+        """There may be mail in these inboxes: in a while somebody may have held it for too long."""
+        for inbox in inboxes:
+            self._alarms.later(inbox, STALE_SECONDS)
 
     async def run(self) -> None:
         """Look at whoever is due, for ever, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._patrol)
+            while True:
+                await self._alarms.wait()
+                for address in self._alarms.due(trio.current_time()):
+                    try:
+                        again = await self._look(address)
+                    except StoreUnavailable:
+                        again = AGAIN_SECONDS
+                    if again < inf:
+                        self._alarms.later(address, again)
+
+    async def _patrol(self) -> None:
+        """At the start, and every now and then, find all that hold work."""
         while True:
-            await self._alarms.wait()
-            for address in self._alarms.due(trio.current_time()):
-                try:
-                    again = await self._look(address)
-                except StoreUnavailable:
-                    again = AGAIN_SECONDS
-                if again < inf:
-                    self.watch(address, again)
+            try:
+                await self._look_around()
+            except StoreUnavailable:
+                await trio.sleep(AGAIN_SECONDS)
+                continue
+            await trio.sleep(self._patrol_seconds)
+
+    async def _look_around(self) -> None:
+        if self._store.commits_in_thread:
+            counted = await trio.to_thread.run_sync(self._store.counts)
+        else:
+            counted = self._store.counts()
+        for counts in counted:
+            if counts.leased:
+                self._alarms.later(counts.inbox, 0.0)
+        for address, (wake, _) in wakes.WAKES.all(self._store).items():
+            if wake.shared:
+                self._alarms.later(address, 0.0)
 
     async def _look(self, address: str) -> float:
         """Seconds until it is to be looked at again; infinity if it holds nothing, or never gave a sign."""

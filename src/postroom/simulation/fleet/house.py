@@ -16,6 +16,8 @@ import trio
 
 from ...actors.clerk import Clerk
 from ...actors.dispatcher import dispatch
+from ...actors.wakeups.watch import StaleWatch
+from ...mailbox.doorbell import each_of
 from ...mailbox.ids import IdMaker
 from ...store.clock import MICROS
 from ...store.commit import GroupCommit
@@ -35,6 +37,7 @@ SESSION_SECONDS = 180.0
 LOOK_SECONDS = 5.0
 """How often the dispatcher looks when nothing is due: more would cost more than a day's mail."""
 
+PATROL_SECONDS = 600.0
 DAY_SECONDS = 86_400.0
 
 
@@ -138,12 +141,14 @@ class House:
                 ids = IdMaker(store.clock, Random(life.rng.getrandbits(64)))
                 clerk = Clerk(store, commit, ids)
                 waking = self._make_waking(store, commit, ids, Random(life.rng.getrandbits(32)))
-                commit.on_rung = _both(clerk.ring, waking.ring)
+                watch = StaleWatch(store, commit, patrol=PATROL_SECONDS)
+                commit.on_rung = each_of(clerk.ring, waking.ring, watch.ring)
                 await nursery.start(commit.run)
                 session = await self._open(commit, life)
                 nursery.start_soon(partial(dispatch, store, commit, lambda: session, longest=LOOK_SECONDS))
                 nursery.start_soon(self._renew, commit, session)
                 nursery.start_soon(waking.run)
+                nursery.start_soon(watch.run)
                 nursery.start_soon(self._end, life)
                 self._world.note("process started", process=life.name)
                 self._clerk = clerk
@@ -174,13 +179,3 @@ class House:
             life.tear()
         else:
             life.kill()
-
-
-def _both(
-    first: Callable[[set[str]], None], second: Callable[[set[str]], None]
-) -> Callable[[set[str]], None]:
-    def ring(inboxes: set[str]) -> None:
-        first(inboxes)
-        second(inboxes)
-
-    return ring

@@ -178,6 +178,10 @@ class SqliteEngine:
         changed, self._changed = self._changed, False
         return changed
 
+    def on_commit(self, ring: Callable[[], None]) -> Callable[[], None] | None:
+        """Other handles on a file tell nobody; ``watch`` hears them."""
+        return None
+
     def commit_delay(self) -> float:
         return 0.0
 
