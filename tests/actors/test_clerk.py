@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from random import Random
@@ -12,13 +12,14 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from postroom.actors.clerk import Clerk
-from postroom.mailbox import threads, wakes
+from postroom.mailbox import threads, verbs, wakes
 from postroom.mailbox.desk import Desk
 from postroom.mailbox.ids import IdMaker
 from postroom.store.commit import GroupCommit
 from postroom.store.errors import BadInput, InboxEnded, LostLease, UnknownInbox
 from postroom.store.memory import MemoryStore
-from postroom.store.records import Delivery, Put
+from postroom.store.port import Store
+from postroom.store.records import Claim, Delivery, Put
 from postroom.store.transact import transact_one
 from postroom.testing import memory_store
 
@@ -94,6 +95,39 @@ async def test_who_waits_hears_of_another_process_and_of_mail_that_falls_due(
         assert len(found) == 1
 
 
+async def test_who_waits_is_given_what_falls_due_though_no_bell_rings(autojump_clock: MockClock) -> None:
+    async with a_clerk() as clerk:
+        await send(clerk, delay=5.0)
+        began = trio.current_time()
+        assert len(await clerk.poll(BOB, 30.0)) == 1
+        assert trio.current_time() - began < 7
+
+
+async def test_of_many_who_wait_one_message_makes_only_few_look(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    claims = verbs.claims
+
+    def counted(store: Store, inbox: str, most: int, lease: float, key: str | None) -> Iterator[Claim]:
+        looks.append(inbox)
+        return claims(store, inbox, most, lease, key)
+
+    monkeypatch.setattr(verbs, "claims", counted)
+    async with a_clerk() as clerk:
+        found: list[Delivery] = []
+        async with trio.open_nursery() as nursery:
+            for _ in range(20):
+                nursery.start_soon(poll_into, found, clerk)
+            await trio.sleep(0.5)
+            looks.clear()
+            await send(clerk)
+            await trio.sleep(0.3)
+            assert len(found) == 1
+            assert len(looks) <= 3
+            nursery.cancel_scope.cancel()
+
+
 async def test_one_message_wakes_one_of_those_who_wait_for_their_role(autojump_clock: MockClock) -> None:
     async with a_clerk() as clerk:
         found: list[Delivery] = []
@@ -104,6 +138,22 @@ async def test_one_message_wakes_one_of_those_who_wait_for_their_role(autojump_c
             await send(clerk, SHARED)
             await send(clerk, SHARED)
         assert len({mail.id for mail in found}) == 2
+
+
+async def test_who_has_heard_two_bells_passes_on_the_one_that_is_left(autojump_clock: MockClock) -> None:
+    store = memory_store()
+    async with a_clerk(store) as clerk:
+        found: list[Delivery] = []
+        async with trio.open_nursery() as nursery:
+            for inbox in (BOB, ANN):
+                nursery.start_soon(poll_into, found, clerk, inbox)
+                await wait_all_tasks_blocked()
+            began = trio.current_time()
+            elsewhere = Desk(store.another_handle(), IdMaker(store.clock, Random(3)))
+            elsewhere.send(BOB, "job", b"1")
+            elsewhere.send(SHARED, "job", b"2")
+        assert [mail.recipient for mail in found] == [BOB, SHARED]
+        assert trio.current_time() - began < 0.5
 
 
 async def test_who_is_cancelled_after_the_bell_passes_it_on(autojump_clock: MockClock) -> None:
@@ -180,6 +230,28 @@ async def test_a_poll_answers_the_wake_before_it(autojump_clock: MockClock, foun
         await clerk.poll(BOB)
         wake, _ = wakes.find(store, BOB)
         assert (wake.useful, wake.empty) == (int(found), int(not found))
+
+
+async def test_a_poll_answers_the_wake_before_it_though_its_waker_writes_at_that_moment(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = memory_store()
+    notices = verbs.notices
+
+    def raced(store: Store, inbox: str, found: Sequence[Delivery]) -> Iterator[Put]:
+        for n, put in enumerate(notices(store, inbox, found)):
+            if not n:
+                wake, version = wakes.find(store, inbox)
+                transact_one(store, Put((wakes.write(inbox, wakes.blocked(wake), version),)))
+            yield put
+
+    monkeypatch.setattr(verbs, "notices", raced)
+    async with a_clerk(store) as clerk:
+        woken(store)
+        await send(clerk)
+        await clerk.poll(BOB)
+        wake, _ = wakes.find(store, BOB)
+        assert (wake.useful, wake.blocked) == (1, 1)
 
 
 @pytest.mark.parametrize("asks", [partial(Desk.poll), None])

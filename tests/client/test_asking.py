@@ -98,6 +98,19 @@ async def test_an_answer_by_way_of_somebody_else_counts_too(place: Place) -> Non
         assert (await client.ask("worker/anna", "Double", {"n": 4}, timeout=20)).body == {"n": 8}
 
 
+async def test_mail_that_answers_no_question_is_no_answer(place: Place) -> None:
+    async with place.client() as client, anyio.create_task_group() as tasks:
+
+        async def say_something_else_first() -> None:
+            (mail,) = await client.poll("worker/anna", wait=20)
+            assert mail.reply_to is not None
+            await client.send(mail.reply_to, "News", {"n": 0})
+            await client.ack(mail.id, mail.fence, reply={"n": 8})
+
+        tasks.start_soon(say_something_else_first)
+        assert (await client.ask("worker/anna", "Double", {"n": 4}, timeout=20)).body == {"n": 8}
+
+
 async def test_a_dead_question_has_no_answer(place: Place) -> None:
     async with place.client() as client, anyio.create_task_group() as tasks:
 

@@ -72,6 +72,15 @@ async def test_no_page_of_an_unlisted_origin_is_served_and_none_may_read_the_ans
         assert len(origins) >= 70
 
 
+async def test_a_listed_origin_does_not_cover_for_another() -> None:
+    async with served(open=True, origins=["http://app.example:8080"]) as site:
+        listed = b"Origin: http://app.example:8080\r\n"
+        request = site.request("poll", {"inbox": "worker/anna"}, "", Origin="http://app.example:8080")
+        reply = await site.raw(request.replace(listed, listed + b"Origin: http://evil.example\r\n"))
+        assert reply is not None
+        assert reply.status == 403
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"])
 async def test_no_other_method_than_post_changes_anything(method: str) -> None:
     async with served(open=True) as site:
@@ -108,6 +117,21 @@ async def test_a_wrong_token_is_refused_even_where_none_is_needed() -> None:
     async with served(open=True) as site:
         assert (await site.ask("poll", {"inbox": "worker/anna"}, "postroom_x_y")).status == 401
         assert (await site.ask("poll", {"inbox": "worker/anna"}, "")).status == 200
+
+
+async def test_where_others_can_ask_metrics_need_a_token_for_them() -> None:
+    async with served(public=True) as site:
+        sending, scraping = (site.token(verbs=[verb])[1] for verb in ("send", "metrics"))
+        for text, status in (("", 401), (sending, 403), (scraping, 200)):
+            fields = {"Host": f"localhost:{site.port}"}
+            reply = await site.raw(
+                raw(
+                    "GET /metrics HTTP/1.1",
+                    fields | ({"Authorization": f"Bearer {text}"} if text else {}),
+                )
+            )
+            assert reply is not None
+            assert reply.status == status
 
 
 def test_the_names_of_a_listener_are_its_own_with_its_port() -> None:

@@ -91,6 +91,24 @@ async def test_a_body_that_is_too_large_is_refused_before_it_is_read() -> None:
         assert reply.status == 413
 
 
+async def test_the_largest_body_that_is_allowed_is_taken() -> None:
+    async with served(open=True) as site:
+        fields = {"Content-Length": str(BODY_BYTES)}
+        reply = await site.raw(framed(site.port, fields, POLL.ljust(BODY_BYTES)))
+        assert reply is not None
+        assert reply.status == 200
+
+
+async def test_chunks_are_refused_where_a_proxy_would_not_read_them() -> None:
+    async with served(open=True) as site:
+        body = b"%x\r\n" % len(POLL) + POLL + b"\r\n0\r\n\r\n"
+        for version, status in (("1.0", 400), ("1.1", 200)):
+            fields = {"Transfer-Encoding": "chunked"}
+            reply = await site.raw(framed(site.port, fields, body, f"POST /v1/poll HTTP/{version}"))
+            assert reply is not None
+            assert reply.status == status
+
+
 async def test_a_client_that_waits_to_be_told_to_go_on_is_told() -> None:
     async with served(open=True) as site, site.client() as client:
         fields = {"Content-Length": str(len(POLL)), "Expect": "100-continue"}
@@ -172,3 +190,28 @@ async def test_a_slow_head_and_a_slow_body_have_their_time_and_no_more(autojump_
         started = trio.current_time()
         assert await site.raw(b"") is None
         assert trio.current_time() - started == pytest.approx(10, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("begun", "seconds"), [(b"POST /v1/poll HTTP/1.1\r\nX-Long: ", 10), (None, 30)], ids=["head", "body"]
+)
+async def test_no_byte_buys_its_sender_more_time(
+    begun: bytes | None, seconds: float, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    async with served(open=True) as site, site.client() as client, trio.open_nursery() as nursery:
+
+        async def drip() -> None:
+            while True:
+                await trio.sleep(4)
+                await client.say(b" ")
+
+        started = trio.current_time()
+        await client.say(framed(site.port, {"Content-Length": "500"}, b"{") if begun is None else begun)
+        nursery.start_soon(drip)
+        with trio.move_on_after(60):
+            reply = await client.hear()
+            assert reply is not None
+            assert reply.status == 408
+        assert trio.current_time() - started == pytest.approx(seconds, abs=0.5)
+        nursery.cancel_scope.cancel()

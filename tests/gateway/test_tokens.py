@@ -63,6 +63,17 @@ def test_expired_revoked_and_rotated_tokens_are_refused_at_once() -> None:
         tokens.rotate(store, token.id)
 
 
+def test_at_the_end_of_its_time_a_token_is_over_and_counts_no_more() -> None:
+    clock = ManualClock()
+    store = MemoryStore(clock)
+    _, text = made(store, seconds=60)
+    assert tokens.any_active(store)
+    clock.advance(60)
+    with pytest.raises(Unauthorized, match="expired"):
+        tokens.authenticate(store, text)
+    assert not tokens.any_active(store)
+
+
 def test_two_who_rotate_at_once_do_not_both_succeed() -> None:
     store = MemoryStore(ManualClock())
     token, _ = made(store)
@@ -206,6 +217,53 @@ async def test_a_token_made_for_sending_to_some_is_for_no_inbox() -> None:
         assert (await client.ask("send", message, sender)).status == 200
         assert (await client.ask("send", message | {"to": "worker/ben"}, sender)).status == 403
         assert (await client.ask("poll", {"inbox": "worker/anna"}, sender)).status == 403
+
+
+async def test_a_token_without_send_sends_nothing_with_its_acks() -> None:
+    async with served() as site, site.client() as client:
+        _, text = site.token(inboxes=["worker/anna"], verbs=["poll", "ack"])
+        await site.send()
+        (message,) = (await client.ask("poll", {"inbox": "worker/anna"}, text)).json["messages"]
+        own = {"id": message["id"], "fence": message["fence"]}
+        report = {"to": "worker/anna", "type": "t", "body": 1}
+        assert (await client.ask("ack", own | {"send": [report]}, text)).status == 403
+        assert (await client.ask("ack", own, text)).status == 200
+        assert site.counts("worker/anna") == {"ready": 0, "leased": 0, "done": 1}
+
+
+async def test_a_token_without_poll_neither_makes_nor_looks_at_anything() -> None:
+    async with served() as site, site.client() as client:
+        _, text = site.token(verbs=["send"])
+        id = await site.send()
+        for verb, flags in (
+            ("register", {"inbox": "client/mine"}),
+            ("deregister", {"inbox": "client/mine"}),
+            ("show", {"id": id}),
+        ):
+            assert (await client.ask(verb, flags, text)).status == 403
+
+
+async def test_only_inboxes_for_answers_are_made_and_ended_and_only_by_who_they_are_for() -> None:
+    async with served() as site, site.client() as client:
+        _, text = site.token(inboxes=["client/mine", "worker/anna"])
+        for verb in ("register", "deregister"):
+            assert (await client.ask(verb, {"inbox": "worker/anna"}, text)).status == 403
+            assert (await client.ask(verb, {"inbox": "client/theirs"}, text)).status == 403
+            assert (await client.ask(verb, {"inbox": "client/mine"}, text)).status == 200
+        await site.send("worker/anna")
+
+
+async def test_a_message_is_shown_to_who_it_concerns_only() -> None:
+    async with served() as site, site.client() as client:
+        _, text = site.token(inboxes=["worker/ben"])
+        for to, flags, status in (
+            ("worker/anna", {}, 403),
+            ("worker/ben", {}, 200),
+            ("worker/anna", {"from": "worker/ben"}, 200),
+            ("worker/anna", {"reply_to": "worker/ben"}, 200),
+        ):
+            id = await site.send(to, **flags)
+            assert (await client.ask("show", {"id": id}, text)).status == status
 
 
 async def test_a_token_settles_nobody_elses_mail() -> None:

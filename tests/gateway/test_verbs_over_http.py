@@ -7,7 +7,7 @@ import trio
 from gateways import do, served
 
 from postroom.mailbox import heartbeats, pairs
-from postroom.store.clock import SystemClock
+from postroom.store.clock import ManualClock, SystemClock
 from postroom.store.memory import MemoryStore
 from postroom.store.records import Control, InboxSpec, Register, Switch
 
@@ -256,3 +256,26 @@ async def test_what_a_role_says_of_a_message_is_kept_with_its_ack() -> None:
         assert site.counts("worker/anna")["leased"] == 1
         acked = await client.ask("ack", own | {"role_ack": "accepted"})
         assert (acked.status, acked.json["state"]) == (200, "done")
+
+
+async def test_an_answer_holds_one_message_at_least_and_the_rest_is_given_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("postroom.gateway.verbs.ANSWER_BYTES", 1)
+    async with served() as site:
+        sent = [await site.send() for _ in range(3)]
+        polled = (await site.ask("poll", {"inbox": "worker/anna", "max": 3})).json["messages"]
+        assert [message["id"] for message in polled] == sent[:1]
+        assert site.counts("worker/anna") == {"ready": 2, "leased": 1, "done": 0}
+
+
+async def test_each_answer_has_the_date_of_its_own_second_and_is_not_to_be_kept() -> None:
+    clock = ManualClock()
+    async with served(MemoryStore(clock)) as site:
+        heads: list[str] = []
+        for _ in range(2):
+            heads.append((await site.ask("poll", {"inbox": "worker/anna"})).head)
+            clock.advance(1)
+    dates = [line for head in heads for line in head.split("\r\n") if line.startswith("date: ")]
+    assert len(set(dates)) == 2
+    assert all("cache-control: no-store" in head for head in heads)

@@ -105,6 +105,13 @@ def test_wakes_count_once_somebody_wakes_the_worker(task: Task) -> None:
     assert heartbeat(task.store, "t", "manager").loop.paused_by == "wakes"
 
 
+def test_a_wake_that_is_under_way_counts_already(task: Task) -> None:
+    task.start(wakes=1)
+    wake = wakes.sent(task.clock, wakes.ASLEEP, "r-1", "t-1")
+    transact_one(task.store, Put((wakes.write("worker/w", wake, 0),)))
+    assert use(task)["wakes"] == budgets.Use(1, 1)
+
+
 def test_time_runs_on_the_boot_clock(task: Task) -> None:
     task.start(seconds=60)
     task.clock.step_wall(86_400.0)

@@ -15,10 +15,14 @@ from postroom.actors.loops.iterations import add_evidence
 from postroom.actors.loops.records import LOOPS, history
 from postroom.actors.loops.states import LoopState, Source
 from postroom.actors.loops.talking import permit
-from postroom.mailbox import pairs
+from postroom.mailbox import pairs, threads, wakes
+from postroom.mailbox.ids import id_text
+from postroom.mailbox.wakes import WakeState
 from postroom.store.clock import ManualClock
 from postroom.store.errors import BadInput, Refused
 from postroom.store.memory import MemoryStore
+from postroom.store.records import Put
+from postroom.store.transact import transact_one
 
 
 def kinds(done: Finish) -> list[tuple[str, str]]:
@@ -81,6 +85,14 @@ def test_evidence_of_an_earlier_iteration_does_not_count(task: Task) -> None:
     assert kinds(finish(task.store, "t")) == [("evidence", "iteration 2")]
 
 
+def test_evidence_that_was_kept_for_an_earlier_iteration_does_not_count(task: Task) -> None:
+    task.start(iterations=3)
+    evidence(task, PASS)
+    task.go_on(1, None)
+    task.settle_all()
+    assert kinds(finish(task.store, "t")) == [("evidence", "iteration 2")]
+
+
 def accept(change: Change, role: str) -> None:
     change.write(acks.task_ack_write(change.store, change.binding, role, "accepted", None))
 
@@ -100,6 +112,38 @@ def test_a_loop_that_a_budget_has_paused_is_not_finished(task: Task) -> None:
     task.change(lambda change: budgets.spend(change, "tokens", 1, None))
     task.settle_all()
     assert kinds(finish(task.store, "t")) == [("budget", "tokens")]
+
+
+def test_a_loop_that_has_overrun_its_budget_is_not_finished_although_nobody_has_paused_it(task: Task) -> None:
+    task.start(seconds=60)
+    evidence(task, PASS)
+    task.clock.advance(60.0)
+    assert kinds(finish(task.store, "t")) == [("budget", "seconds")]
+
+
+def test_mail_that_the_worker_has_taken_from_its_role_is_in_the_way(task: Task) -> None:
+    assign(task, "worker/w")
+    sent = task.desk.send("any:worker", "job", b"1")
+    (held,) = task.desk.poll("worker/w")
+    assert kinds(finish(task.store, "t")) == [("lease", id_text(sent.id))]
+    task.desk.ack(held.id, held.fence)
+    assert finish(task.store, "t").finished
+
+
+def assign(task: Task, address: str) -> None:
+    _, write = threads.assign(task.store, address, "t-1")
+    assert write is not None
+    transact_one(task.store, Put((write,)))
+
+
+def test_with_a_disposable_inbox_its_thread_and_the_wake_under_way_end(task: Task) -> None:
+    task.pair("t2", "w2", disposable=True)
+    assign(task, "worker/w2")
+    wake = wakes.sent(task.clock, wakes.ASLEEP, "r-1", "t-1")
+    transact_one(task.store, Put((wakes.write("worker/w2", wake, 0),)))
+    assert finish(task.store, "t2").ended_inboxes == ("worker/w2",)
+    assert threads.find(task.store, "worker/w2") == (None, 0)
+    assert wakes.find(task.store, "worker/w2")[0].state is WakeState.IDLE
 
 
 def test_other_mail_of_the_manager_is_not_the_task_s(task: Task) -> None:

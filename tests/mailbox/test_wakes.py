@@ -93,6 +93,13 @@ def test_what_a_poll_takes_is_awaited_no_more_and_a_join_without_rest_is_over() 
     assert wakes.polled(two, 5).join is None
 
 
+def test_of_much_shared_mail_the_newest_is_remembered() -> None:
+    wake = ASLEEP
+    for n in range(20):
+        wake = wakes.polled(wake, 1, [(f"m-{n}", n)])
+    assert wake.shared == tuple((f"m-{n}", n) for n in range(4, 20))
+
+
 def test_joining_no_messages_ends_a_join() -> None:
     clock = ManualClock()
     assert wakes.joined(clock, wakes.joined(clock, ASLEEP, 3), 0) == ASLEEP

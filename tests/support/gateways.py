@@ -164,6 +164,7 @@ async def served(
     store: Store | None = None,
     *,
     open: bool = False,
+    public: bool = False,
     origins: Sequence[str] = (),
     connections: int = 256,
     parked: int = 2000,
@@ -177,7 +178,7 @@ async def served(
     do(store, Put((write,)))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        door = Door(host_names("127.0.0.1", port), frozenset(origins), open=open)
+        door = Door(host_names("127.0.0.1", port), frozenset(origins), open=open, public=public)
         crowd = Crowd(connections, parked)
         async with opened_gateway(
             store, [(listener, door)], Metrics(store), rng=Random(1), crowd=crowd, grace=grace

@@ -93,6 +93,15 @@ def test_it_goes_on_while_there_is_mail_or_a_turn_in_flight(cockpit: Cockpit) ->
     assert cockpit.state() is PilotState.QUIET
 
 
+def test_it_goes_on_while_a_wake_is_under_way(cockpit: Cockpit) -> None:
+    cockpit.start()
+    cockpit.idle(9)
+    cockpit.sent("worker/w")
+    assert cockpit.state() is PilotState.RUNNING
+    cockpit.clock.advance(180)
+    assert cockpit.state() is PilotState.QUIET
+
+
 def test_idle_heartbeats_of_before_its_start_do_not_count(cockpit: Cockpit) -> None:
     cockpit.idle(9)
     cockpit.clock.advance(1)
@@ -135,6 +144,14 @@ def test_a_new_thread_takes_over_and_may_be_woken_at_once(cockpit: Cockpit) -> N
     found = threads.find(cockpit.store, "worker/w")[0]
     assert found is not None
     assert found.thread_id == "second"
+
+
+def test_a_wake_that_was_lost_is_counted_although_its_thread_is_replaced(cockpit: Cockpit) -> None:
+    cockpit.sent("worker/w")
+    cockpit.clock.advance(180)
+    cockpit.rotate("worker-w", "second")
+    wake = cockpit.wake("worker/w")
+    assert (wake.state, wake.lost) == (WakeState.IDLE, 1)
 
 
 def test_who_names_another_old_thread_is_refused_and_nothing_changes(cockpit: Cockpit) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from random import Random
 
 import trio
@@ -11,6 +12,8 @@ from prometheus_client.core import CounterMetricFamily
 from trio.testing import MockClock
 from wake_stage import Puppet, Stage, new_stage
 
+from postroom.actors.loops.change import changed
+from postroom.actors.loops.iterations import checked_terms, start
 from postroom.actors.wakeups import autopilot, planning
 from postroom.actors.wakeups.drivers import ByRole
 from postroom.actors.wakeups.driving import Housekeeping, Waking, drive, drivers
@@ -18,7 +21,7 @@ from postroom.actors.wakeups.planning import SHARES
 from postroom.mailbox import wakes
 from postroom.mailbox.wakes import Wake
 from postroom.store.commit import GroupCommit
-from postroom.store.records import Put
+from postroom.store.records import CloseSession, Put
 from postroom.store.transact import transact_one
 from postroom.telemetry.wake_families import read_outcomes, wake_families
 
@@ -71,6 +74,40 @@ async def test_with_everything_only_what_was_stopped_is_left_alone(autojump_cloc
 
         nursery.start_soon(run)
         await trio.sleep(10)
+        nursery.cancel_scope.cancel()
+    assert driver.woken == ["worker/w"]
+
+
+async def test_a_worker_whose_wakes_are_spent_is_left_asleep(autojump_clock: MockClock) -> None:
+    stage = new_stage()
+    stage.pair("t1")
+    changed(stage.store, "t1", lambda change: start(change, checked_terms({"wakes": 1})))
+    stage.put("worker/w", lambda wake: Wake(useful=1))
+    for inbox in ("worker/w", "manager/m"):
+        stage.mail(inbox)
+    driver = Puppet()
+    async with trio.open_nursery() as nursery:
+        both = ByRole({"worker": driver, "manager": driver})
+        waking = Waking(both, everything=True)
+        nursery.start_soon(partial(drive, stage.store.another_handle(), waking, process="p", rng=Random(1)))
+        await trio.sleep(100)
+        nursery.cancel_scope.cancel()
+    assert driver.woken == ["manager/m"]
+
+
+async def test_whose_session_was_lost_opens_another_and_wakes_on(autojump_clock: MockClock) -> None:
+    stage = new_stage()
+    stage.pair("t1")
+    driver = Puppet()
+    async with trio.open_nursery() as nursery:
+        waking = Waking(ByRole({"worker": driver}), everything=True)
+        nursery.start_soon(partial(drive, stage.store.another_handle(), waking, process="p", rng=Random(1)))
+        await trio.sleep(1)
+        for session in stage.store.sessions():
+            transact_one(stage.store, CloseSession(session.id))
+        await trio.sleep(100)
+        stage.mail("worker/w")
+        await trio.sleep(100)
         nursery.cancel_scope.cancel()
     assert driver.woken == ["worker/w"]
 

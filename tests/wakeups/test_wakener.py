@@ -29,6 +29,14 @@ async def test_mail_wakes_its_recipient_half_a_second_later_and_once(autojump_cl
     assert wakes.find(process.store, "worker/w")[0].state is WakeState.SENT
 
 
+async def test_mail_that_keeps_coming_puts_nobody_s_waking_off(autojump_clock: MockClock) -> None:
+    async with waking(one_pair()) as process:
+        for _ in range(10):
+            await process.send("worker/w")
+            await trio.sleep(0.3)
+    assert process.driver.times == [0.5]
+
+
 async def test_a_day_without_mail_costs_nothing(autojump_clock: MockClock) -> None:
     async with waking(one_pair()) as process:
         await trio.sleep(DAY)
@@ -265,6 +273,16 @@ async def test_who_polls_between_two_tries_is_not_tried_again(autojump_clock: Mo
         assert process.driver.times == [0.5]
         await process.clerk.ack(taken.id, taken.fence)
     assert wakes.find(process.store, "worker/w")[0].state is WakeState.IDLE
+
+
+async def test_a_thread_that_was_replaced_between_two_tries_is_not_woken(autojump_clock: MockClock) -> None:
+    async with waking(one_pair()) as process:
+        process.driver.answers.append(Delivered.FAILED)
+        await process.send("worker/w")
+        await trio.sleep(0.7)
+        await process.clerk.put([threads.rotate(process.store, "worker/w", "worker-w", "second")[1]])
+        await trio.sleep(100)
+    assert [order.thread_id for _, order in process.driver.orders] == ["worker-w", "second"]
 
 
 async def test_a_thread_that_polls_while_it_is_being_woken_makes_the_wake_useful(

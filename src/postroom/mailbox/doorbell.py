@@ -6,9 +6,7 @@ looks by itself now and then.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable
 
 import trio
 
@@ -20,16 +18,24 @@ FIRST_GAP, LONGEST_GAP = 0.005, 0.020
 SILENCE = 1.0
 """Seconds after which a store that does is looked at although nothing was heard."""
 
-Ear = Callable[[], Awaitable[bool]]
-"""Waits for a hint, or for a while; whether another handle may have committed."""
-
 
 async def listen(store: Store, heard: Callable[[], None]) -> None:
     """Call ``heard`` whenever another process may have committed; for ever, until cancelled."""
-    with _ear(store) as listens:
-        while True:
-            if await listens():
-                heard()
+    bell = _Bell()
+    off = store.on_commit(bell.ring)
+    if off is not None:
+        try:
+            await _by_bell(store, bell, heard)
+        finally:
+            off()
+    watch = store.watch() if store.commits_in_thread else None
+    if watch is None:
+        await _by_looking(store, heard)
+    else:
+        try:
+            await _by_watch(store, watch, heard)
+        finally:
+            watch.close()
 
 
 def each_of(*rings: Callable[[set[str]], None]) -> Callable[[set[str]], None]:
@@ -42,63 +48,45 @@ def each_of(*rings: Callable[[set[str]], None]) -> Callable[[set[str]], None]:
     return ring
 
 
-@contextmanager
-def _ear(store: Store) -> Generator[Ear]:
-    """The best way to hear this store."""
-    bell = _Bell(store)
-    off = store.on_commit(bell.ring)
-    watch = store.watch() if off is None and store.commits_in_thread else None
-    try:
-        if off is not None:
-            yield bell.wait
-        elif watch is not None:
-            yield partial(_watch, watch, store)
-        else:
-            yield _Looks(store).wait
-    finally:
-        if off is not None:
-            off()
-        if watch is not None:
-            watch.close()
-
-
 class _Bell:
     """Rung by the store itself."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._rung = trio.Event()
+    def __init__(self) -> None:
+        self.rung = trio.Event()
 
     def ring(self) -> None:
-        self._rung.set()
+        self.rung.set()
 
-    async def wait(self) -> bool:
+
+async def _by_bell(store: Store, bell: _Bell, heard: Callable[[], None]) -> None:
+    while True:
         with trio.move_on_after(SILENCE):
-            await self._rung.wait()
-        self._rung = trio.Event()
-        return self._store.changed_elsewhere()
-
-
-async def _watch(watch: CommitWatch, store: Store) -> bool:
-    with trio.move_on_after(SILENCE):
-        await trio.lowlevel.wait_readable(watch)
-    watch.drain()
-    for pause in LOOK_AGAIN:
+            while True:
+                await bell.rung.wait()
+                bell.rung = trio.Event()
+                if store.changed_elsewhere():
+                    heard()
         if store.changed_elsewhere():
-            return True
-        await trio.sleep(pause)
-    return False
+            heard()
 
 
-class _Looks:
-    """Looks again and again, more often where something happens."""
+async def _by_watch(store: Store, watch: CommitWatch, heard: Callable[[], None]) -> None:
+    while True:
+        with trio.move_on_after(SILENCE):
+            await trio.lowlevel.wait_readable(watch)
+        watch.drain()
+        for pause in LOOK_AGAIN:
+            if store.changed_elsewhere():
+                heard()
+                break
+            await trio.sleep(pause)
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._gap = FIRST_GAP
 
-    async def wait(self) -> bool:
-        await trio.sleep(self._gap)
-        changed = self._store.changed_elsewhere()
-        self._gap = FIRST_GAP if changed else min(self._gap * 1.5, LONGEST_GAP)
-        return changed
+async def _by_looking(store: Store, heard: Callable[[], None]) -> None:
+    gap = FIRST_GAP
+    while True:
+        await trio.sleep(gap)
+        changed = store.changed_elsewhere()
+        if changed:
+            heard()
+        gap = FIRST_GAP if changed else min(gap * 1.5, LONGEST_GAP)

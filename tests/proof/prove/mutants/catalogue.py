@@ -7,12 +7,23 @@ from pathlib import Path
 
 from .mutant import Mutant
 
-GROUPS = ("durability", "leases", "fates", "turns", "life", "said", "shown")
+GROUPS = (
+    "durability",
+    "leases",
+    "fates",
+    "turns",
+    "life",
+    "said",
+    "shown",
+    "pull",
+    "loops",
+    "gateway",
+    "wire",
+)
 
 NOT_HERE = (
     "rescue and recovery by snapshot, a frozen now(), NOTIFY without a poll, LISTEN after the poll,"
-    " fences that wrap belong to PostgreSQL; the checks of Host, token and length to the HTTP gateway:"
-    " neither exists yet"
+    " fences that wrap belong to PostgreSQL, which does not exist yet"
 )
 
 
