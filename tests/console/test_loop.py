@@ -42,6 +42,16 @@ def test_status_always_answers_and_says_whether_all_are_well(shell: Shell) -> No
     assert shell.error("loop", "status", "nobody", code=1) == "refused"
 
 
+def test_status_says_how_each_side_gets_its_mail(shell: Shell) -> None:
+    line = ("pair", "t2", "--manager", "m", "--worker", "w2", "--thread-id", "worker=th-1")
+    assert shell.run(*line) == 0
+    sides = shell.json("loop", "status", "t2")["sessions"]
+    told = {role: side["communication"] for role, side in sides.items()}
+    assert (told["manager"]["receives"], told["manager"]["requires_polling"]) == ("polls", True)
+    assert (told["worker"]["receives"], told["worker"]["requires_polling"]) == ("woken", False)
+    assert "worker/w2 --wait 30" in told["worker"]["poll_command"]
+
+
 @pytest.mark.parametrize("seconds", ["-1", "nan", "inf", "1e99", "soon"])
 def test_absurd_durations_are_bad_input(shell: Shell, seconds: str) -> None:
     assert shell.error("loop", "status", "t", "--stale", seconds, code=2) == "bad_input"

@@ -23,7 +23,7 @@ from .desks import opened_store
 from .exits import DONE, NOTHING_TO_DO
 from .loopview import write_choice, write_history, write_standing
 from .messages import read_stdin
-from .pair import add_terms, read_terms
+from .pair import add_terms, read_terms, store_option
 from .parsing import Parser, Subparsers, whole
 
 if TYPE_CHECKING:
@@ -143,7 +143,9 @@ def _add_key(parser: Parser) -> None:
 def show_status(args: Namespace, out: TextIO) -> int:
     """Write how the task stands. Nothing is changed."""
     with opened_store(args) as store:
-        view = standing_view(store, standing(store, args.task, args.stale, args.no_progress))
+        view = standing_view(
+            store, standing(store, args.task, args.stale, args.no_progress), store_option(args)
+        )
     if args.json:
         render.emit(out, view)
     else:
@@ -155,7 +157,7 @@ def show_cycle(args: Namespace, out: TextIO) -> int:
     """Write how the task stands once there is something to decide. Nothing is changed."""
     with opened_store(args) as store:
         seen = cycling.cycle(store, args.task, args.wait)
-        view = {**standing_view(store, seen.standing), **cycling.seen_view(seen)}
+        view = {**standing_view(store, seen.standing, store_option(args)), **cycling.seen_view(seen)}
     if args.json:
         render.emit(out, view)
     else:

@@ -71,6 +71,11 @@ def shared_leases(store: Store, address: str) -> list[StoredMessage]:
     return list(wakes.still_shared(store, wakes.find(store, address)[0]))
 
 
+def poll_command(address: str, at: str = "") -> str:
+    """How a side takes its mail; ``at`` are options that go with every command."""
+    return f"postroom poll{at} {address} --wait 30"
+
+
 def next_commands(task: str, side: Side, at: str = "") -> list[str]:
     """What this side should run now, ready to paste; ``at`` are options that go with every command.
 
@@ -82,7 +87,7 @@ def next_commands(task: str, side: Side, at: str = "") -> list[str]:
         fence = f"{id_text(message.id)} --fence {message.fence}"
         commands += [f"postroom ack{at} {fence}", f"postroom extend{at} {fence}"]
     if not commands and (side.mail or side.shared):
-        commands.append(f"postroom poll{at} {side.address} --wait 30")
+        commands.append(poll_command(side.address, at))
     if not commands:
         commands.append(f"sleep {HEARTBEAT_SECONDS}")
     return [*commands, f"postroom heartbeat{at} {task} --role {side.role}"]

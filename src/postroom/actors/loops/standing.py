@@ -18,7 +18,7 @@ from ...store.clock import MICROS
 from . import acks, budgets
 from .beating import budget_view
 from .change import Change, binding_of
-from .sides import Side, side_of
+from .sides import Side, poll_command, side_of
 from .states import OPEN_CRITERIA, LoopState
 
 if TYPE_CHECKING:
@@ -149,8 +149,8 @@ def next_actions(found: Standing) -> list[str]:
     return actions
 
 
-def standing_view(store: Store, found: Standing) -> dict[str, Any]:
-    """The JSON of ``loop status``."""
+def standing_view(store: Store, found: Standing, at: str = "") -> dict[str, Any]:
+    """The JSON of ``loop status``; ``at`` are options that go with every command."""
     loop, binding = found.loop, found.binding
     last = acks.latest(store, binding)
     return {
@@ -159,7 +159,7 @@ def standing_view(store: Store, found: Standing) -> dict[str, Any]:
         "binding": binding.state,
         "state": str(loop.state),
         **{role: str(health) for role, health in found.health.items()},
-        "sessions": {role: _session(store, found, role) for role in found.sides},
+        "sessions": {role: _session(store, found, role, at) for role in found.sides},
         "next_actions": next_actions(found),
         "iteration": loop.iteration,
         "max_iterations": loop.limits.get("iterations"),
@@ -177,13 +177,18 @@ def standing_view(store: Store, found: Standing) -> dict[str, Any]:
     }
 
 
-def _session(store: Store, found: Standing, role: str) -> dict[str, Any]:
+def _session(store: Store, found: Standing, role: str, at: str) -> dict[str, Any]:
     side, beat = found.sides[role], found.last[role]
     thread, _ = threads.find(store, side.address)
     return {
         "address": side.address,
         "thread_id": None if thread is None else thread.thread_id,
         "thread_title": None if thread is None else thread.title,
+        "communication": {
+            "receives": "polls" if thread is None else "woken",
+            "requires_polling": thread is None,  # nobody can be told that there is mail
+            "poll_command": poll_command(side.address, at),
+        },
         "heartbeat_seconds": None if beat is None else age_us(store.clock, beat.at) / MICROS,
         "idle": None if beat is None else beat.idle,
         "mail": side.mail,
