@@ -41,6 +41,7 @@ def test_serve_hears_other_processes_and_ends_well_under_a_long_poll(tmp_path: P
         done = subprocess.run([*postroom, *words], cwd=tmp_path, capture_output=True, check=True, timeout=40)
         return json.loads(done.stdout)
 
+    (tmp_path / "postroom.toml").write_text("lease = 250\n")
     run("pair", "docs", "--manager", "mo", "--worker", "anna")
     with subprocess.Popen(
         [*postroom, "serve", "--socket", "gate.sock"],
@@ -59,6 +60,10 @@ def test_serve_hears_other_processes_and_ends_well_under_a_long_poll(tmp_path: P
         other = Local(tmp_path / "gate.sock")
         other.begin("poll", {"inbox": "manager/mo"})
         assert other.end() == {"messages": []}
+        run("send", "manager/mo", "--type", "t", "--body", "1")
+        other.begin("poll", {"inbox": "manager/mo"})
+        (message,) = other.end()["messages"]
+        assert message["lease_seconds"] == 250
         serving.send_signal(signal.SIGTERM)
         assert client.end() == {"messages": []}
         _, errors = serving.communicate(timeout=40)

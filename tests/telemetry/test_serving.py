@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from postroom.console.serve import Entrance, serve_store
+from postroom.console.serve import Entrance, How, serve_store
 from postroom.gateway.door import Door
 from postroom.store.clock import ManualClock
 from postroom.store.memory import MemoryStore
@@ -29,7 +29,7 @@ async def test_serving_ends_with_a_signal(stop: signal.Signals) -> None:
     with listen("127.0.0.1", 0) as listener:
         entrance = Entrance(listener, Door(frozenset()), "http://127.0.0.1", None)
         with trio.fail_after(10):
-            await serve_store(MemoryStore(ManualClock()), [entrance], ["worker/a"], announce)
+            await serve_store(MemoryStore(ManualClock()), [entrance], announce, How(["worker/a"]))
     assert announced == [stop]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import signal
 from argparse import Namespace
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from ..mailbox.address import check_inbox
+from ..mailbox.verbs import LEASE
 from ..store.errors import BadInput, Refused
 from . import render
 from .desks import opened_store
@@ -51,6 +52,20 @@ class Entrance(NamedTuple):
     door: Door
     url: str | None
     path: str | None
+
+
+class How(NamedTuple):
+    """How a store is served: ``inboxes`` are shown by name, ``limits`` are those of connections and of
+    waiting polls, ``lease`` is in seconds where a request names none. It wakes if it is told how.
+    """
+
+    inboxes: Collection[str] = ()
+    limits: tuple[int, int] = (256, 2000)
+    lease: float = LEASE
+    waking: Waking | None = None
+
+
+PLAINLY = How()
 
 
 def add_parser(subparsers: Subparsers[Parser]) -> None:
@@ -119,7 +134,7 @@ def command(args: Namespace, out: TextIO) -> int:
             _announce(args, out, entrances, store)
 
         limits = args.max_connections, args.max_parked
-        trio.run(serve_store, store, entrances, inboxes, announce, limits, waking)
+        trio.run(serve_store, store, entrances, announce, How(inboxes, limits, args.settings.lease, waking))
     return DONE
 
 
@@ -224,17 +239,11 @@ def _announce(args: Namespace, out: TextIO, entrances: list[Entrance], store: St
 
 
 async def serve_store(
-    store: Store,
-    entrances: Sequence[Entrance],
-    inboxes: Iterable[str],
-    announce: Callable[[], None],
-    limits: tuple[int, int] = (256, 2000),
-    waking: Waking | None = None,
+    store: Store, entrances: Sequence[Entrance], announce: Callable[[], None], how: How = PLAINLY
 ) -> None:
-    """Serve one store on open listeners until SIGINT or SIGTERM; a second one cuts the grace short.
+    """Serve one store on open listeners, and keep house for it, until SIGINT or SIGTERM.
 
-    It keeps house too, and wakes if it is told how. ``limits`` are those of connections and of waiting
-    polls; ``announce`` is called once all is served.
+    A second signal cuts the grace short; ``announce`` is called once all is served.
     """
     import trio
 
@@ -244,8 +253,8 @@ async def serve_store(
     from ..store.process import this_process
     from ..telemetry.metrics import Metrics
 
-    metrics = Metrics(store, inboxes=inboxes)
-    house = partial(Housekeeping, store, process=this_process(), rng=Random(), waking=waking)
+    metrics = Metrics(store, inboxes=how.inboxes)
+    house = partial(Housekeeping, store, process=this_process(), rng=Random(), waking=how.waking)
     doors = [(entrance.listener, entrance.door) for entrance in entrances]
 
     async def cut_short(scope: trio.CancelScope) -> None:
@@ -255,8 +264,9 @@ async def serve_store(
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(metrics.watch_loop)
-            crowd = Crowd(*limits)
-            async with opened_gateway(store, doors, metrics, rng=Random(), crowd=crowd, house=house):
+            async with opened_gateway(
+                store, doors, metrics, rng=Random(), crowd=Crowd(*how.limits), lease=how.lease, house=house
+            ):
                 announce()
                 await anext(signals)
                 nursery.start_soon(cut_short, nursery.cancel_scope)

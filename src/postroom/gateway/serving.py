@@ -13,6 +13,7 @@ from ..actors.clerk import Clerk
 from ..actors.wakeups.driving import Housekeeping
 from ..mailbox.doorbell import each_of
 from ..mailbox.ids import IdMaker
+from ..mailbox.verbs import LEASE
 from ..store.commit import GroupCommit
 from ..store.port import Store
 from ..telemetry.metrics import Metrics
@@ -32,10 +33,11 @@ async def opened_gateway(
     rng: Random,
     crowd: Crowd | None = None,
     grace: float = GRACE_SECONDS,
+    lease: float = LEASE,
     house: Callable[[GroupCommit], Housekeeping] | None = None,
 ) -> AsyncGenerator[Gateway]:
     """Serve a store inside the block. ``metrics`` watches its commits; ``rng`` makes ids. ``house``
-    makes what keeps house beside it on its group commit.
+    makes what keeps house beside it on its group commit. ``lease`` is that of requests that name none.
 
     At the block's end nobody else is let in, long polls are answered with nothing, and requests under way
     have ``grace`` seconds. The sockets are closed as soon as nobody else is let in.
@@ -44,7 +46,7 @@ async def opened_gateway(
     counter = Clerk(store, commit, IdMaker(store.clock, rng))
     keeper = None if house is None else house(commit)
     commit.on_rung = counter.ring if keeper is None else each_of(counter.ring, keeper.ring)
-    gateway = Gateway(store, Verbs(counter, Boxes(store, commit)), metrics, crowd)
+    gateway = Gateway(store, Verbs(counter, Boxes(store, commit), lease), metrics, crowd)
     try:
         async with trio.open_nursery() as background:
             await background.start(commit.run)

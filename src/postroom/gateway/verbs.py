@@ -104,10 +104,14 @@ class Asked(Struct):
 
 
 class Verbs:
-    """The verbs on one clerk. Each answer is durable when it is given."""
+    """The verbs on one clerk. Each answer is durable when it is given.
 
-    def __init__(self, clerk: Clerk, boxes: Boxes) -> None:
+    ``lease`` is that of a request that names none, in seconds.
+    """
+
+    def __init__(self, clerk: Clerk, boxes: Boxes, lease: float = LEASE) -> None:
         self._clerk = clerk
+        self._lease = lease
         self.table: dict[str, Callable[[Asked], Awaitable[Answer]]] = {
             "send": self.send,
             "poll": self.poll,
@@ -133,7 +137,7 @@ class Verbs:
                 f"wait is {wait}", f"it is in seconds, from 0 to {LONGEST_WAIT:g}", "ask again instead"
             )
         most = 1 if flags.max is None else flags.max
-        lease = LEASE if flags.lease is None else flags.lease
+        lease = self._lease if flags.lease is None else flags.lease
         key = None if asked.key is None else f"{asked.caller.id}/{check_text('key', asked.key, KEY_LENGTH)}"
         found = await self._clerk.poll(flags.inbox, 0.0, most, lease, key)
         if not found and wait:
@@ -218,7 +222,7 @@ class Verbs:
         flags = _read(ExtendFlags, asked.flags, "extend")
         id = parse_id(flags.id)
         self._check_settling(asked.caller, id)
-        lease = LEASE if flags.lease is None else flags.lease
+        lease = self._lease if flags.lease is None else flags.lease
         return _answer(views.extended_view(id, await self._clerk.extend(id, _fence(flags.fence), lease)))
 
     async def heartbeat(self, asked: Asked) -> Answer:
