@@ -18,8 +18,12 @@ from port_verbs import (
 )
 
 from postroom.store import records as r
+from postroom.store.clock import ManualClock
 from postroom.store.errors import Conflict, InboxEnded
+from postroom.store.memory import MemoryStore
 from postroom.store.transact import transact_one
+
+OTHER = "worker/other"
 
 
 def test_a_paused_inbox_accepts_and_delivers_nothing_until_resumed(store: Engine) -> None:
@@ -30,6 +34,28 @@ def test_a_paused_inbox_accepts_and_delivers_nothing_until_resumed(store: Engine
     assert claim(store) == []
     transact_one(store, r.Control(INBOX, r.Switch.RESUME))
     assert [d.id for d in claim(store)] == [first.id, second.id]
+
+
+def test_what_is_paused_is_told_anew_after_each_change(store: Engine) -> None:
+    register(store, INBOX)
+    register(store, OTHER)
+    assert store.paused() == set()
+    transact_one(store, r.Control(INBOX, r.Switch.PAUSE))
+    assert store.paused() == {(INBOX, None)}
+    transact_one(store, r.Control(OTHER, r.Switch.PAUSE, "k"))
+    assert store.paused() == {(INBOX, None), (OTHER, "k")}
+    transact_one(store, r.Control(INBOX, r.Switch.END))
+    transact_one(store, r.Control(OTHER, r.Switch.RESUME, "k"))
+    assert store.paused() == set()
+
+
+def test_what_another_handle_pauses_is_told_too() -> None:
+    store = MemoryStore(ManualClock())
+    other = store.another_handle()
+    register(store, INBOX)
+    assert store.paused() == set()
+    transact_one(other, r.Control(INBOX, r.Switch.PAUSE))
+    assert store.paused() == {(INBOX, None)}
 
 
 def test_a_draining_inbox_delivers_and_accepts_nothing(store: Engine) -> None:

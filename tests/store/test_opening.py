@@ -16,6 +16,7 @@ from postroom.store.clock import ManualClock
 from postroom.store.errors import BadInput, LostLease, StoreUnavailable
 from postroom.store.sqlite import opening
 from postroom.store.sqlite.file import open_file
+from postroom.store.sqlite.queries import QUERIES
 from postroom.store.states import MOVES, State
 from postroom.store.transact import transact, transact_one
 from postroom.store.urls import open_store, store_path
@@ -39,6 +40,36 @@ def test_the_migrations_lead_to_exactly_the_schema_file(tmp_path: Path) -> None:
     for _, _, sql in opening.migrations():
         migrated.execute(sql)
     assert schema_of(whole) == schema_of(migrated)
+
+
+LOOKS_AT_ALL = {
+    "counts_final", "counts_inboxes", "final_texts", "history_texts", "message_sums", "raise_fences",
+    "paused", "record_sums", "verify_orphans", "verify_rows",
+}  # fmt: skip
+"""Statements about the whole store: counts of all inboxes, verifying, restoring.
+
+And what is paused, which is asked for only when an inbox row has changed.
+"""
+
+
+def steps_of(connection: apsw.Connection, sql: str) -> list[str]:
+    """How SQLite goes about a statement, whatever its bindings are."""
+    for size in range(40):
+        try:
+            return [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", [None] * size)]
+        except apsw.BindingsError:
+            continue
+    raise AssertionError(sql)
+
+
+def test_no_other_statement_costs_by_all_that_the_store_holds() -> None:
+    whole = apsw.Connection(":memory:")
+    whole.execute(SCHEMA.read_text())
+    grows = re.compile(
+        r"SCAN (inbox|message|record|event|total)\b(?!.* USING (COVERING )?INDEX (inbox|message)_)"
+    )
+    found = {name for name, sql in QUERIES.items() if any(map(grows.match, steps_of(whole, sql)))}
+    assert found == LOOKS_AT_ALL
 
 
 def test_migrations_are_numbered_from_one_without_gaps() -> None:

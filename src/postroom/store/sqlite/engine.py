@@ -67,6 +67,7 @@ class SqliteEngine:
         self._write = write
         self._open_reader = open_reader
         self._readers: list[Db] = []
+        self._paused: reading.Paused | None = None
         self._rng = rng
         self._gone = Gone(is_gone, self._begun)
         self._registry = Registry()
@@ -203,7 +204,8 @@ class SqliteEngine:
         return self._glance(lambda conn: reading.ready_inboxes(conn))
 
     def paused(self) -> set[tuple[str, str | None]]:
-        return self._glance(lambda conn: reading.paused(conn))
+        self._paused = self._glance(lambda conn: reading.paused(conn, self._paused))
+        return set(self._paused.what)
 
     def records(self, owner: str, kind: str | None = None, key: str | None = None) -> list[r.Record]:
         return self._glance(lambda conn: reading.records(conn, owner, kind, key))
@@ -248,6 +250,7 @@ class SqliteEngine:
     # Inside
 
     def _close_all(self) -> None:
+        self._paused = None  # what is opened next may be another store
         while self._readers:
             self._readers.pop().close()
         self._write.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..records import Event, InboxCounts, Record, Session, StoredMessage, Term
 from ..states import State
@@ -195,8 +195,22 @@ def ready_inboxes(conn: Db) -> set[str]:
     return {address for (address,) in _rows(conn, "inboxes_ready")}
 
 
-def paused(conn: Db) -> set[tuple[str, str | None]]:
-    return {(address, key) for address, key in _rows(conn, "paused")}
+class Paused(NamedTuple):
+    """What is paused, as of one version of all inbox rows."""
+
+    registry: int
+    what: frozenset[tuple[str, str | None]]
+
+
+def paused(conn: Db, known: Paused | None) -> Paused:
+    """What is paused; read anew only if an inbox row has changed since it was ``known``.
+
+    Every poll asks, and there may be very many inboxes.
+    """
+    ((_, registry, _),) = _rows(conn, "store_row")
+    if known is not None and known.registry == registry:
+        return known
+    return Paused(registry, frozenset((address, key) for address, key in _rows(conn, "paused")))
 
 
 def records(conn: Db, owner: str, kind: str | None, key: str | None) -> list[Record]:
