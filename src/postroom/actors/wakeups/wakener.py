@@ -24,10 +24,11 @@ from ...store.port import Store
 from . import planning
 from .alarms import Alarms
 from .drivers import Driver
+from .patrol import AGAIN_SECONDS, PATROL_SECONDS, counted, patrol
 from .planning import Look
 from .rules import Reason, Status
 from .sides import Sides, Wanted
-from .waking import AGAIN_SECONDS, Waking
+from .waking import Waking
 
 DEBOUNCE_SECONDS = 0.5
 RELOOK_SECONDS = 5.0
@@ -37,7 +38,6 @@ BREATH_SECONDS = 10.0
 """How long after a turn in flight somebody is not woken: mostly they poll again by themselves."""
 
 BLOCKED_SECONDS = 60.0
-PATROL_SECONDS = 60.0
 
 CANDIDATES = 16
 """Members of a role that are looked at in one go for each message in its shared inbox."""
@@ -94,7 +94,7 @@ class Wakener:
         """
         self._busy.clear()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._patrol)
+            nursery.start_soon(patrol, self._look_around, self._patrol_seconds)
             while True:
                 await self._alarms.wait()
                 await trio.lowlevel.checkpoint()
@@ -106,16 +106,6 @@ class Wakener:
 
     # Looking at everything, now and then
 
-    async def _patrol(self) -> None:
-        """At the start, and every now and then, look at everything that is counted."""
-        while True:
-            try:
-                await self._look_around()
-            except StoreUnavailable:
-                await trio.sleep(AGAIN_SECONDS)
-                continue
-            await trio.sleep(self._patrol_seconds)
-
     async def _look_around(self) -> None:
         """Read the bindings, and set alarms by what the store holds now."""
         self._load()
@@ -123,11 +113,7 @@ class Wakener:
         for address, (wake, _) in wakes.WAKES.all(self._store).items():
             if wake.state in wakes.UNDER_WAY:
                 self._alarms.set(address, now + wakes.left_us(self._store.clock, wake) / MICROS)
-        if self._store.commits_in_thread:
-            counted = await trio.to_thread.run_sync(self._store.counts)
-        else:
-            counted = self._store.counts()
-        for counts in counted:
+        for counts in await counted(self._store):
             if counts.ready and not counts.paused:
                 self._alarms.set(counts.inbox, now + self._debounce)
 

@@ -17,9 +17,7 @@ from ...store.errors import Refused, StoreUnavailable
 from ...store.port import Store
 from . import planning, stale
 from .alarms import Alarms
-
-AGAIN_SECONDS = 1.0
-PATROL_SECONDS = 60.0
+from .patrol import AGAIN_SECONDS, PATROL_SECONDS, counted, patrol
 
 log = logging.getLogger("postroom.wakeups")
 
@@ -45,7 +43,7 @@ class StaleWatch:
     async def run(self) -> None:
         """Look at whoever is due, for ever, until cancelled."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._patrol)
+            nursery.start_soon(patrol, self._look_around, self._patrol_seconds)
             while True:
                 await self._alarms.wait()
                 for address in self._alarms.due(trio.current_time()):
@@ -56,22 +54,9 @@ class StaleWatch:
                     if again < inf:
                         self._alarms.later(address, again)
 
-    async def _patrol(self) -> None:
-        """At the start, and every now and then, find all that hold work."""
-        while True:
-            try:
-                await self._look_around()
-            except StoreUnavailable:
-                await trio.sleep(AGAIN_SECONDS)
-                continue
-            await trio.sleep(self._patrol_seconds)
-
     async def _look_around(self) -> None:
-        if self._store.commits_in_thread:
-            counted = await trio.to_thread.run_sync(self._store.counts)
-        else:
-            counted = self._store.counts()
-        for counts in counted:
+        """Find all that hold work."""
+        for counts in await counted(self._store):
             if counts.leased:
                 self._alarms.later(counts.inbox, 0.0)
         for address, (wake, _) in wakes.WAKES.all(self._store).items():
