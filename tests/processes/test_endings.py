@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from children import Child
+from crew import LEDGER
 from jobs import send_all, send_jobs, stored
 from waiting_for import until
 
@@ -47,11 +48,30 @@ def test_in_the_grace_period_nothing_new_begins(store: Store, start: Start) -> N
     child = start("node")
     child.expect("lingering")
     child.signal(signal.SIGTERM)
-    child.expect("signal")
+    child.expect("leaving")
     send_jobs(store, range(2, 12), to="worker/a")
     assert child.ended() == 0
     assert stored(store, 1).state == "done"
     assert {stored(store, n).state for n in range(2, 12)} == {"ready"}
+
+
+def test_in_the_grace_period_no_actor_comes_alive_that_waited_for_its_name(
+    store: Store, start: Start
+) -> None:
+    owner = start("node")
+    owner.expect("ready")
+    heir = start("node", "--name", "b", "--grace", "2")
+    heir.expect("ready")
+    send_all(store, [(1, "worker/b", "Linger", b'{"seconds":60}')])
+    heir.expect("lingering")
+    heir.signal(signal.SIGTERM)
+    heir.expect("leaving")
+    owner.signal(signal.SIGTERM)
+    assert owner.ended() == 0
+    send_all(store, [(n, LEDGER, "Done", b'{"n":%d}' % n) for n in range(2, 5002)])
+    assert heir.ended() == 0
+    (ledger,) = store.counts(LEDGER)
+    assert (ledger.ready, ledger.done) == (5000, 0)
 
 
 def test_what_was_left_is_done_after_the_next_start(store: Store, start: Start) -> None:

@@ -65,20 +65,18 @@ def node(args: argparse.Namespace) -> None:
 
     async def run() -> None:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async with (
-                open_postroom(args.store, name=args.name, grace=args.grace) as office,
-                trio.open_nursery() as nursery,
-            ):
+            async with open_postroom(args.store, name=args.name, grace=args.grace) as office:
                 tell("opened")
                 kind = worker_kind(tell, args.pace)
                 await office.start(f"worker/{args.name}", kind, concurrency=args.concurrency)
                 await office.start(LEDGER, Ledger)
                 tell("ready")
-                nursery.start_soon(orphaned, nursery.cancel_scope)
-                async for number in signals:
-                    tell("signal", number=number)
-                    break
-                nursery.cancel_scope.cancel()
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(orphaned, nursery.cancel_scope)
+                    async for _ in signals:
+                        nursery.cancel_scope.cancel()
+                        break
+                tell("leaving")  # nothing else runs between this and the end of taking mail
         tell("ended")
 
     async def orphaned(scope: trio.CancelScope) -> None:

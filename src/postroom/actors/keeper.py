@@ -144,7 +144,13 @@ class Keeper:
             self._runtime.start_soon(self._open_later, child, cell)
 
     async def _opened(self, child: Child, cell: Cell) -> bool:
-        """Whether an actor takes mail now, or need not any more, or has failed."""
+        """Whether an actor takes mail now, or need not any more, or has failed.
+
+        Nobody is opened once the end has begun, whatever was on its way then: a new session, a restart,
+        an instance elsewhere that stepped down.
+        """
+        if self._stopping:
+            return True
         try:
             if cell.memory is not None:
                 with trio.move_on_after(OPEN_AGAIN_SECONDS):
@@ -153,7 +159,7 @@ class Keeper:
                     return False
                 if not await self._activated(child, cell):
                     return child.cell is not cell
-            if not cell.open:
+            if not (cell.open or self._stopping):
                 cell.reopen()
         except (Conflict, StoreUnavailable):
             return False
@@ -162,18 +168,18 @@ class Keeper:
         return True
 
     async def _activated(self, child: Child, cell: Cell) -> bool:
-        """Become the one living instance; False if that came too late for this cell or session."""
+        """Become the one living instance; False if that came too late for this cell, session or system."""
         session = self._runtime.session
         term = await self._commit.submit(Activate(cell.address, session))
         assert isinstance(term, Term)
-        if child.cell is not cell:
+        if child.cell is not cell or self._stopping:
             await self._step_down(term)
             return False
         cell.term = term
         return session == self._runtime.session
 
     async def _open_later(self, child: Child, cell: Cell) -> None:
-        while child.cell is cell and not self._stopping:
+        while child.cell is cell:
             await trio.sleep(OPEN_AGAIN_SECONDS)
             if cell.open or (child.cell is cell and await self._opened(child, cell)):
                 return

@@ -129,12 +129,13 @@ class System(Office):
                 await trio.sleep_forever()
 
     async def _open_session(self) -> None:
-        opened = await self.commit.submit(
-            OpenSession(self.name, "runtime", self._process, round(SESSION_SECONDS * MICROS))
-        )
-        assert isinstance(opened, Session)
-        self._runtime.session = opened.id
-        self._runtime.marks = self.store.turn_marks(opened.id)
+        """Begin a session. Shielded: one that was opened and that nobody knows of would stay open."""
+        lasts = round(SESSION_SECONDS * MICROS)
+        with trio.CancelScope(shield=True):
+            opened = await self.commit.submit(OpenSession(self.name, "runtime", self._process, lasts))
+            assert isinstance(opened, Session)
+            self._runtime.session = opened.id
+            self._runtime.marks = self.store.turn_marks(opened.id)
         await self.commit.submit(Register((InboxSpec(self._replies, member=False),)))
 
     async def _steadily(self, service: Callable[[], Awaitable[None]]) -> None:
