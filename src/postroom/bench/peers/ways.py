@@ -92,7 +92,8 @@ def side_by_side(
 
     Producers pause while ``AHEAD`` jobs wait.
     ``opened`` is called in each thread and answers what puts one job there. ``take`` answers how many
-    it took and acknowledged, and must not wait for ever.
+    it took and acknowledged, and must not wait for ever. It is asked once more at the end, when there
+    must be nothing: a job handed out twice would stand for one that still waits.
     """
     began = time.perf_counter()
     end = began + params.seconds
@@ -116,9 +117,11 @@ def side_by_side(
             thread.result()
         while done < sum(sent):
             done += take()
+    took = time.perf_counter() - began
+    done += take()
     if done != sum(sent):
         raise Unkept(f"{sum(sent)} jobs were put and {done} taken")
-    return done, time.perf_counter() - began
+    return done, took
 
 
 def durability(db: sqlite3.Connection) -> str:
