@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,6 +25,12 @@ def _test_function(item: pytest.Function) -> Callable[..., Any]:
     hypothesis = getattr(item.obj, "hypothesis", None)
     function: Callable[..., Any] = getattr(hypothesis, "inner_test", item.obj)
     return function
+
+
+def pytest_configure() -> None:
+    """Heed SIGINT, which whoever starts the tests in the background of a shell script has them ignore."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
