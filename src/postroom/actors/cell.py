@@ -152,6 +152,8 @@ class Cell:
         self._waiting, self._claiming = False, True
         alone_ok = not self._runtime.alone.locked()
         claim = Claim(self.sources, room, self._runtime.session, alone_ok=alone_ok)
+        if not alone_ok:
+            self._runtime.denied[self] = None
         self._runtime.commit.submit_nowait(claim, partial(self._claimed, room))
 
     def _claimed(self, room: int, answer: Answer) -> None:
@@ -264,6 +266,7 @@ class Cell:
             if scope.cancelled_caught:
                 self._settle(failure(delivery, trio.TooSlowError()), delivery, started)
             await self._flight.all_landed()
+        self._runtime.alone_is_free()
 
     async def _run(self, actor: Actor, delivery: Delivery, scope: trio.CancelScope, started: float) -> None:
         """One turn, up to handing its settlement over."""

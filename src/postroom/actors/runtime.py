@@ -89,6 +89,7 @@ class Runtime:
         self.session = 0
         self.marks: TurnMarks = _NoMarks()
         self.alone = trio.Lock()
+        self.denied: dict[Receiver, None] = {}
         self.cells: dict[str, Cell] = {}
         self.receivers: dict[str, Receiver] = {}
         self.roles: dict[str, list[Cell]] = defaultdict(list)
@@ -128,6 +129,12 @@ class Runtime:
         """The store did not do what this call asks of it: make the same call soon."""
         await trio.sleep(AGAIN_SECONDS)
         call(*args)
+
+    def alone_is_free(self) -> None:
+        """Tell those who had to leave their struck mail where it was that they may have it now."""
+        denied, self.denied = self.denied, {}
+        for cell in denied:
+            cell.ring()
 
     def offer_to(self, send: Send) -> Receiver | None:
         """Ask a local recipient whether it could take this message now; note it on the send."""
@@ -194,14 +201,18 @@ class Runtime:
             found = self.store.records(cell.address, kind, key)
             return found[0].value if found else None
 
-        def keys(kind: str) -> list[str]:
-            stored = {record.key for record in self.store.records(cell.address, kind)}
+        def read_all(kind: str) -> dict[str, bytes]:
+            found = {record.key: record.value for record in self.store.records(cell.address, kind)}
             for (written, key), (value, _) in flying.items():
-                if written == kind:
-                    (stored.discard if value is None else stored.add)(key)
-            return list(stored)
+                if written != kind:
+                    continue
+                if value is None:
+                    found.pop(key, None)
+                else:
+                    found[key] = value
+            return found
 
-        return TurnRecords(cell.address, self.wire, read, keys)
+        return TurnRecords(cell.address, self.wire, read, read_all)
 
     def sample(self, role: str, delivery: Delivery, started: float, verdict: Verdict) -> float:
         """Note how long a message waited and how long its turn took; answers the latter, in seconds."""

@@ -24,7 +24,8 @@ ERROR_LENGTH = 2000
 class TurnRecords:
     """An actor's keyed records as one turn sees them: what is stored, under what it has written.
 
-    ``read`` fetches a stored value; writes collect and commit with the turn.
+    ``read`` fetches a stored value, ``read_all`` those of a kind by key; writes collect and commit with
+    the turn.
     """
 
     def __init__(
@@ -32,12 +33,12 @@ class TurnRecords:
         owner: str,
         wire: Wire,
         read: Callable[[str, str], bytes | None],
-        keys: Callable[[str], list[str]],
+        read_all: Callable[[str], dict[str, bytes]],
     ) -> None:
         self._owner = owner
         self._wire = wire
         self._read = read
-        self._keys = keys
+        self._read_all = read_all
         self.writes: dict[tuple[str, str], Write] = {}
 
     def get(self, kind: str, key: str, as_type: Any = Any) -> Any:
@@ -56,11 +57,26 @@ class TurnRecords:
 
     def keys(self, kind: str) -> Iterator[str]:
         """The keys of all records of a kind, in order."""
-        found = set(self._keys(kind))
+        yield from sorted(self._now(kind))
+
+    def all(self, kind: str, as_type: Any = Any) -> Iterator[tuple[str, Any]]:
+        """All records of a kind, as key and value, in the order of their keys.
+
+        Raises ``BadInput`` at one that does not fit the type.
+        """
+        for key, value in sorted(self._now(kind).items()):
+            yield key, self._wire.decode(value, as_type)
+
+    def _now(self, kind: str) -> dict[str, bytes]:
+        found = self._read_all(kind)
         for (written, key), write in self.writes.items():
-            if written == kind:
-                (found.discard if write.value is None else found.add)(key)
-        yield from sorted(found)
+            if written != kind:
+                continue
+            if write.value is None:
+                found.pop(key, None)
+            else:
+                found[key] = write.value
+        return found
 
 
 class Turn:
