@@ -16,10 +16,10 @@ from random import Random
 from typing import Any
 
 import pytest
-from prove.inputs.command_lines import Seen, run
-from prove.inputs.material import BROKEN, ESCAPES, HIDDEN
+from hostile_words import HIDDEN_ID, HOSTILE, IN_FILES, STORE, assert_harmless, judge
+from prove.inputs.command_lines import run
+from prove.inputs.material import BROKEN
 
-from postroom.console import render
 from postroom.console.main import COMMANDS
 from postroom.console.parsing import Parser
 from postroom.mailbox import threads
@@ -47,38 +47,12 @@ from postroom.store.records import (
 from postroom.store.sqlite.file import FileStore, open_file
 from postroom.store.transact import transact
 
-HOSTILE = "x" + "".join(ESCAPES) + "".join(HIDDEN) + "x"
-IN_FILES = "x\x1b[2J\x9b31m\u202e\u200b\x7fx"
-HIDDEN_ID = HOSTILE.replace("\0", "")
-STORE = "sqlite:///post.db"
 ALONE = {
     "serve": "it serves until it is stopped",
     "bench": "it measures for minutes",
     "simulate": "it looks into no store, and takes seconds",
 }
 """Commands that are not run to their end here; what they refuse is looked at all the same."""
-
-
-def assert_harmless(words: object, text: str) -> None:
-    """Nothing but line ends and, in columns for a shell, tabs."""
-    found = render.UNSAFE.search(text.replace("\n", "").replace("\t", ""))
-    assert found is None, (
-        f"{words} wrote {found[0]!r}: {text[max(0, found.start() - 40) : found.start() + 40]!r}"
-    )
-
-
-def judge(*words: str, codes: tuple[int, ...] = (0,), stdin: bytes = b"") -> Seen:
-    """Run for people and for programs; the former is answered, as the latter may find it changed."""
-    for flags in ((), ("--json",), ("--debug",)):
-        seen = run(("--store", STORE, *flags, *words), stdin)
-        assert_harmless(words, seen.out)
-        assert_harmless(words, seen.err)
-        assert seen.code in codes, (words, seen)
-        if flags == ("--json",):
-            assert seen.err == ""
-            json.loads(seen.out)
-            assert seen.out.count("\n") == 1
-    return seen
 
 
 class Hostile:
@@ -295,26 +269,6 @@ def test_metrics_are_harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     judge("metrics")
 
 
-def test_a_run_is_harmless_whatever_its_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    text = IN_FILES.encode("unicode_escape").decode().replace("\\x", "\\u00")
-    good = f'[convoy]\nname = "{text}"\n[tasks.a]\ncommand = ["printf", "{text}"]\n' + (
-        f'[tasks.b]\ncommand = ["false", "{text}"]\nretries = 0\n'
-    )
-    folder = tmp_path / IN_FILES
-    folder.mkdir()
-    (folder / "good.toml").write_text(good)
-    judge("run", f"{IN_FILES}/good.toml", codes=(1,))
-    for line in (f'"{text}" = 1', f"# {IN_FILES}", f'x = "{IN_FILES}', f'[tasks."{text}"]',
-    f'[tasks.c]\ncommand = ["{text}"]',
-                 f'[tasks.c]\ncommand = "true"\ncwd = "{text}"', f'[tasks.c]\ncall = "{text}"',
-                 f'[tasks.c]\ndepends_on = ["{text}"]'):  # fmt: skip
-        (folder / "bad.toml").write_text(f"{good}{line}\n")
-        judge("run", f"{IN_FILES}/bad.toml", codes=(2,))
-    judge("run", f"{IN_FILES}/good.toml", "--set", f"{IN_FILES}=1", codes=(2,))
-    judge("run", f"{IN_FILES}/none.toml", codes=(2,))
-
-
 def test_hostile_settings_are_refused_in_one_plain_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -370,7 +324,7 @@ def test_the_help_of_every_command_is_harmless(hostile: Hostile) -> None:
 
 
 def test_every_command_was_run_to_its_end_here() -> None:
-    source = Path(__file__).read_text()
+    source = "".join(path.read_text() for path in Path(__file__).parent.glob(f"{Path(__file__).stem}*.py"))
     for leaf in leaves():
         words = ", ".join(f'"{word}"' for word in leaf)
         known = f"({words}" in source or leaf[0] in ALONE or leaf[0] == "poll" or leaf[0] == "inbox"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import unicodedata
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,11 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.actors.convoys.ledger import Report
-from postroom.actors.convoys.states import ConvoyStatus
 from postroom.console import render
 from postroom.console.exits import exit_code
-from postroom.console.runview import summary
 from postroom.store import errors
 
 DANGEROUS = "\x00\x07\x1b\r\n\x7f\x85\x9b\xad\u061c\u200b\u200e\u202e\u2028\u2066\ufeff\U000e0041"
@@ -99,10 +95,3 @@ def test_a_table_on_a_terminal_is_drawn_without_obeying_its_cells(
 )
 def test_every_error_has_the_exit_code_of_the_contract(error: type[errors.PostroomError], code: int) -> None:
     assert exit_code(error("what")) == code
-
-
-def test_an_interrupted_run_names_the_command_that_goes_on() -> None:
-    out = io.StringIO()
-    report = Report("release", "run-1", ConvoyStatus.INTERRUPTED, ())
-    summary(out, report, Path("logs"), "postroom run release.toml --resume")
-    assert out.getvalue().endswith("go on with: postroom run release.toml --resume\n")

@@ -2,87 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-from textwrap import dedent
-from typing import Any
 
 import pytest
+from convoy_shells import ConvoyShell, outcome, seen
 
 KEYS = {"convoy", "run", "status", "tasks"}
 TASK_KEYS = {"id", "status", "attempts", "seconds"}
-
-
-class Shell:
-    """A folder with a convoy file in it, and a store."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.processes: list[subprocess.Popen[str]] = []
-
-    def write(self, text: str) -> None:
-        (self.folder / "work.toml").write_text(dedent(text))
-
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "postroom", *words],
-            cwd=self.folder,
-            env={**os.environ, "POSTROOM_STORE": "sqlite:///store/work.db"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.processes.append(process)
-        return process
-
-    def run(self, *words: str) -> tuple[int, str, str]:
-        process = self.start("run", "work.toml", *words)
-        out, err = process.communicate(timeout=50)
-        return process.returncode, out, err
-
-    def run_json(self, *words: str) -> tuple[int, dict[str, Any]]:
-        code, out, err = self.run("--json", *words)
-        assert "Traceback" not in err, err
-        document: dict[str, Any] = json.loads(out)
-        return code, document
-
-    def verify(self) -> dict[str, Any]:
-        out, _ = self.start("verify", "--json").communicate(timeout=50)
-        found: dict[str, Any] = json.loads(out)
-        return found
-
-    def order(self) -> list[str]:
-        return (self.folder / "order").read_text().split()
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
-    made = Shell(tmp_path)
-    yield made
-    for process in made.processes:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-def seen(process: subprocess.Popen[str], text: str) -> None:
-    """Read what a run prints until this is there."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if text in line:
-            return
-    raise AssertionError(f"{text!r} was never printed")
-
-
-def outcome(document: dict[str, Any]) -> dict[str, tuple[str, int]]:
-    return {task["id"]: (task["status"], task["attempts"]) for task in document["tasks"]}
 
 
 SLOW = """
@@ -99,7 +26,7 @@ SLOW = """
 """
 
 
-def test_a_convoy_that_is_done_says_so_in_json_and_by_exit_code_0(shell: Shell) -> None:
+def test_a_convoy_that_is_done_says_so_in_json_and_by_exit_code_0(shell: ConvoyShell) -> None:
     shell.write("[convoy]\nname = 'small'\n[tasks.only]\ncommand = ['true']")
     code, document = shell.run_json()
     assert code == 0
@@ -109,25 +36,26 @@ def test_a_convoy_that_is_done_says_so_in_json_and_by_exit_code_0(shell: Shell) 
     assert outcome(document) == {"only": ("done", 1)}
 
 
-def test_a_convoy_with_a_failed_task_ends_with_exit_code_1(shell: Shell) -> None:
+def test_a_convoy_with_a_failed_task_ends_with_exit_code_1(shell: ConvoyShell) -> None:
     shell.write("[tasks.a]\ncommand='false'\nretries=0\n[tasks.b]\ncommand='true'\ndepends_on=['a']")
     code, document = shell.run_json()
     assert (code, document["status"]) == (1, "failed")
     assert outcome(document) == {"a": ("failed", 1), "b": ("skipped", 0)}
 
 
-def test_a_bad_file_is_told_with_exit_code_2_and_nothing_is_changed(shell: Shell) -> None:
+def test_a_bad_file_is_told_with_exit_code_2_and_nothing_is_changed(shell: ConvoyShell) -> None:
     shell.write("[tasks.a]\ncomand = 'true'\n")
     code, document = shell.run_json()
     assert code == 2
     assert document["error"]["code"] == "bad_input"
     assert "tasks.a.comand: unknown key (did you mean command?)" in document["error"]["why"]
     code, out, err = shell.run()
-    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert (code, out) == (2, "")
+    assert "tasks.a.comand: unknown key" in err
     assert not (shell.folder / "store").exists()
 
 
-def test_without_a_terminal_each_change_is_a_line(shell: Shell) -> None:
+def test_without_a_terminal_each_change_is_a_line(shell: ConvoyShell) -> None:
     shell.write("[tasks.a]\ncommand='true'\n[tasks.b]\ncommand='false'\nretries=0\ndepends_on=['a']")
     code, out, _ = shell.run()
     assert code == 1
@@ -141,7 +69,7 @@ def test_without_a_terminal_each_change_is_a_line(shell: Shell) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_leaves_work_that_resume_takes_up(shell: Shell, number: int, code: int) -> None:
+def test_a_signal_leaves_work_that_resume_takes_up(shell: ConvoyShell, number: int, code: int) -> None:
     shell.write(SLOW)
     process = shell.start("run", "work.toml")
     seen(process, "running    second")
@@ -159,7 +87,7 @@ def test_a_signal_leaves_work_that_resume_takes_up(shell: Shell, number: int, co
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["run ", "running    first", "done       first", "running    second"])
-def test_a_run_that_was_killed_is_taken_up_by_resume(shell: Shell, moment: str) -> None:
+def test_a_run_that_was_killed_is_taken_up_by_resume(shell: ConvoyShell, moment: str) -> None:
     shell.write(SLOW)
     process = shell.start("run", "work.toml")
     seen(process, moment)
@@ -174,7 +102,7 @@ def test_a_run_that_was_killed_is_taken_up_by_resume(shell: Shell, moment: str) 
 
 
 @pytest.mark.slow
-def test_what_a_killed_run_was_doing_is_done_once_more_and_not_twice(shell: Shell) -> None:
+def test_what_a_killed_run_was_doing_is_done_once_more_and_not_twice(shell: ConvoyShell) -> None:
     shell.write(SLOW)
     process = shell.start("run", "work.toml")
     while not (shell.folder / "begun").exists():
@@ -187,7 +115,7 @@ def test_what_a_killed_run_was_doing_is_done_once_more_and_not_twice(shell: Shel
 
 
 @pytest.mark.slow
-def test_a_run_that_is_being_played_is_not_resumed_beside(shell: Shell) -> None:
+def test_a_run_that_is_being_played_is_not_resumed_beside(shell: ConvoyShell) -> None:
     shell.write(SLOW)
     process = shell.start("run", "work.toml")
     seen(process, "running    second")
@@ -198,7 +126,7 @@ def test_a_run_that_is_being_played_is_not_resumed_beside(shell: Shell) -> None:
 
 
 @pytest.mark.slow
-def test_resume_begins_a_first_run_and_repeats_the_report_of_a_finished_one(shell: Shell) -> None:
+def test_resume_begins_a_first_run_and_repeats_the_report_of_a_finished_one(shell: ConvoyShell) -> None:
     shell.write("[tasks.a]\ncommand = 'echo a >> order'")
     first = shell.run_json("--resume")
     again = shell.run_json("--resume")
@@ -209,7 +137,7 @@ def test_resume_begins_a_first_run_and_repeats_the_report_of_a_finished_one(shel
 
 
 @pytest.mark.slow
-def test_resume_refuses_a_file_that_has_changed_since(shell: Shell) -> None:
+def test_resume_refuses_a_file_that_has_changed_since(shell: ConvoyShell) -> None:
     shell.write(SLOW)
     process = shell.start("run", "work.toml")
     seen(process, "running    second")
@@ -222,7 +150,7 @@ def test_resume_refuses_a_file_that_has_changed_since(shell: Shell) -> None:
 
 
 @pytest.mark.slow
-def test_inputs_that_were_set_hold_for_the_resumed_run_too(shell: Shell) -> None:
+def test_inputs_that_were_set_hold_for_the_resumed_run_too(shell: ConvoyShell) -> None:
     shell.write(
         """
         [input]
@@ -242,13 +170,13 @@ def test_inputs_that_were_set_hold_for_the_resumed_run_too(shell: Shell) -> None
 
 
 @pytest.mark.parametrize("given", ["word", "=x"])
-def test_a_setting_without_key_or_value_is_bad_input(shell: Shell, given: str) -> None:
+def test_a_setting_without_key_or_value_is_bad_input(shell: ConvoyShell, given: str) -> None:
     shell.write("[tasks.a]\ncommand = 'true'")
     assert shell.run_json("--set", given)[0] == 2
 
 
 @pytest.mark.slow
-def test_a_busy_metrics_port_is_told_before_anything_is_changed(shell: Shell) -> None:
+def test_a_busy_metrics_port_is_told_before_anything_is_changed(shell: ConvoyShell) -> None:
     shell.write("[tasks.a]\ncommand = 'true'")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -260,7 +188,7 @@ def test_a_busy_metrics_port_is_told_before_anything_is_changed(shell: Shell) ->
 
 
 @pytest.mark.slow
-def test_metrics_are_served_while_a_run_goes_on(shell: Shell) -> None:
+def test_metrics_are_served_while_a_run_goes_on(shell: ConvoyShell) -> None:
     shell.write("[tasks.a]\ncommand = 'true'")
     code, out, _ = shell.run("--metrics", "127.0.0.1:0")
     assert code == 0

@@ -9,14 +9,16 @@ import pytest
 import trio
 
 from postroom import open_postroom
-from postroom.actors.convoys.board import Result
-from postroom.actors.convoys.callables import importable_from
-from postroom.actors.convoys.ledger import Ledger, Report, RunRecord
+from postroom.actors.convoys.entering import RunRecord, enter
+from postroom.actors.convoys.ledger import Ledger, Report
 from postroom.actors.convoys.messages import Performed
-from postroom.actors.convoys.names import manager_of, worker_of
-from postroom.actors.convoys.plan import Convoy, Task
-from postroom.actors.convoys.playing import enter, play
-from postroom.actors.convoys.states import TaskStatus
+from postroom.actors.convoys.names import checker_of, manager_of, worker_of
+from postroom.actors.convoys.plan import Convoy, Retry, Task, Work
+from postroom.actors.convoys.playing import play
+from postroom.actors.convoys.rules.standing import Result
+from postroom.actors.convoys.rules.states import TaskStatus
+from postroom.actors.convoys.wires import convoy_wire
+from postroom.actors.convoys.work.callables import importable_from
 from postroom.mailbox.ids import id_text
 from postroom.store.clock import SystemClock
 from postroom.store.memory import MemoryStore
@@ -42,9 +44,9 @@ class Player:
         return Task(
             id,
             str(self.folder),
-            command=("sh", "-c", line),
+            Work(("sh", "-c", line)),
             depends_on=depends_on,
-            retries=retries,
+            retry=Retry(retries),
             timeout=timeout,
         )
 
@@ -61,11 +63,11 @@ class Player:
             if stop_when is not None and stop_when(report):
                 stop.set()
 
-        async with open_postroom(self.store) as office:
+        async with open_postroom(self.store, wire=convoy_wire()) as office:
+            convoy = Convoy("test", concurrency, tasks, str(self.folder))
             if not resume:
                 self.run = id_text(office.ids.new())
-                await enter(office, RunRecord(self.run, "/work.toml", {}))
-            convoy = Convoy("test", concurrency, tasks)
+                await enter(office, RunRecord(self.run, "/work.toml", {}), convoy)
             return await play(office, self.run, convoy, self.folder, stop=stop, watch=watch)
 
 
@@ -118,8 +120,8 @@ async def test_functions_are_called_with_their_arguments(player: Player) -> None
     path = str(player.folder / "made")
     with importable_from(player.folder):
         report = await player.play(
-            Task("good", "/", call="steps_for_calling:write", arguments={"path": path, "text": "hi"}),
-            Task("bad", "/", call="steps_for_calling:fail", retries=0),
+            Task("good", "/", Work(call="steps_for_calling:write", arguments={"path": path, "text": "hi"})),
+            Task("bad", "/", Work(call="steps_for_calling:fail"), retry=Retry(0)),
         )
     assert player.text("made") == "hi"
     assert outcome(report) == {"good": ("done", 1), "bad": ("failed", 1)}
@@ -128,7 +130,7 @@ async def test_functions_are_called_with_their_arguments(player: Player) -> None
 
 
 async def test_a_program_that_vanished_is_a_failed_task(player: Player) -> None:
-    report = await player.play(Task("gone", str(player.folder), command=("./gone",), retries=0))
+    report = await player.play(Task("gone", str(player.folder), Work(("./gone",)), retry=Retry(0)))
     assert outcome(report) == {"gone": ("failed", 1)}
     assert "could not be started" in report.tasks[0].reason
 
@@ -181,7 +183,7 @@ async def test_a_result_that_arrives_twice_counts_once(player: Player, store: Me
 async def test_a_run_that_is_over_leaves_no_open_inbox_and_loses_no_message(player: Player) -> None:
     await player.play(player.shell("a", "true"))
     ended = {counts.inbox for counts in player.store.counts() if counts.ended}
-    assert {manager_of(player.run), worker_of(player.run)} <= ended
+    assert {worker_of(player.run), checker_of(player.run)} <= ended
     assert player.store.verify(deep=True).ok
 
 

@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
+from convoy_files import Folder
 
-from postroom.actors.convoys.faults import BadFile
-from postroom.actors.convoys.plan import DEFAULT_CONCURRENCY, DEFAULT_RETRIES, DEFAULT_TIMEOUT, Convoy
-from postroom.actors.convoys.reading import read_convoy
+from postroom.actors.convoys.plan import DEFAULT_CONCURRENCY, DEFAULT_RETRIES, DEFAULT_TIMEOUT
+from postroom.actors.convoys.spec.faults import BadFile
+from postroom.actors.convoys.spec.reading import read_convoy
 from postroom.store.errors import BadInput
-
-
-class Folder:
-    """A folder for one convoy file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def read(self, text: str, settings: Mapping[str, str] | None = None) -> Convoy:
-        file = self.path / "work.toml"
-        file.write_text(dedent(text))
-        return read_convoy(file, settings)
-
-    def faults(self, text: str, settings: Mapping[str, str] | None = None) -> list[str]:
-        with pytest.raises(BadFile) as refused:
-            self.read(text, settings)
-        return [str(fault) for fault in refused.value.faults]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
 
 
 def test_a_file_with_one_command_is_a_convoy_with_all_defaults(folder: Folder) -> None:
     convoy = folder.read("tasks.greet.command = ['echo', 'hello']")
     (task,) = convoy.tasks
     assert (convoy.name, convoy.concurrency) == ("work", DEFAULT_CONCURRENCY)
-    assert (task.id, task.command) == ("greet", ("echo", "hello"))
-    assert (task.retries, task.timeout) == (DEFAULT_RETRIES, DEFAULT_TIMEOUT)
+    assert (task.id, task.work.command) == ("greet", ("echo", "hello"))
+    assert (task.retry.retries, task.timeout) == (DEFAULT_RETRIES, DEFAULT_TIMEOUT)
     assert Path(task.cwd) == folder.path
 
 
@@ -66,30 +43,33 @@ def test_everything_a_task_can_say_is_kept(folder: Folder) -> None:
     )
     first, second = convoy.tasks
     assert (convoy.name, convoy.concurrency) == ("all of it", 3)
-    assert (first.call, first.arguments) == ("json:dumps", {"obj": [1, 2]})
-    assert second.command == ("sh", "-c", "echo $GREETING")
-    assert (second.depends_on, second.retries, second.timeout) == (("first",), 0, 2.5)
+    assert (first.work.call, first.work.arguments) == ("json:dumps", {"obj": [1, 2]})
+    assert second.work.command == ("sh", "-c", "echo $GREETING")
+    assert (second.depends_on, second.retry.retries, second.timeout) == (("first",), 0, 2.5)
     assert (Path(second.cwd), second.env) == (folder.path / "sub", {"GREETING": "hello"})
 
 
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ("[tasks.a]\ncommand = [\n", "line 3, column 1"),
-        ("[tasks.a]\ncommand == 'x'\n", "line 2, column 10"),
-        ("[tasks.a]\n[tasks.a]\n", "line 2, column 9"),
-        ("a = 'not closed", "line 1, column 16"),
+        ("[tasks.a]\ncommand = [\n", (3, "column 1")),
+        ("[tasks.a]\ncommand == 'x'\n", (2, "column 10")),
+        ("[tasks.a]\n[tasks.a]\n", (2, "column 9")),
+        ("a = 'not closed", (1, "column 16")),
     ],
 )
-def test_text_that_is_not_toml_is_refused_with_line_and_column(folder: Folder, text: str, place: str) -> None:
-    (fault,) = folder.faults(text)
-    assert fault.startswith(f"{place}: not TOML: ")
+def test_text_that_is_not_toml_is_refused_with_line_and_column(
+    folder: Folder, text: str, place: tuple[int, str]
+) -> None:
+    (fault,) = folder.refused(text).faults
+    assert (fault.line, fault.where) == place
+    assert fault.what.startswith("not TOML: ")
 
 
 def test_bytes_that_are_not_utf8_are_refused_with_line_and_column(tmp_path: Path) -> None:
     file = tmp_path / "work.toml"
     file.write_bytes(b"# fine\na = '\xff'")
-    with pytest.raises(BadFile, match="line 2, column 6"):
+    with pytest.raises(BadFile, match=r"work.toml:2: column 6: not UTF-8"):
         read_convoy(file)
 
 
@@ -125,7 +105,8 @@ def test_a_file_that_is_not_there_is_bad_input(tmp_path: Path) -> None:
         ),
         (
             "[tasks.a]\ncommand='true'\ntimeout=nan",
-            "tasks.a.timeout: must be a number of seconds above 0 and at most a week, not nan",
+            "tasks.a.timeout: must be a number of seconds above 0 and at most a week, or a text such as 90s,"
+            " 30m or 2h, not nan",
         ),
         (
             "[tasks.a]\ncommand=[]",
@@ -134,10 +115,10 @@ def test_a_file_that_is_not_there_is_bad_input(tmp_path: Path) -> None:
         ("tasks.a = 3", "tasks.a: must be a table (write [tasks.a])"),
         ("[convoy]", "tasks: there are none (declare at least one, such as [tasks.build])"),
         ("[tasks]", "tasks: there are none (declare at least one, such as [tasks.build])"),
-        ("[tasks.a]\nretries=2", "tasks.a: has neither a command nor a call (say what it does)"),
+        ("[tasks.a]\nretries=2", "tasks.a: has no command, call, prompt or steps (say what it does)"),
         (
             "[tasks.a]\ncommand='true'\ncall='json:dumps'",
-            "tasks.a: has both a command and a call (keep one)",
+            "tasks.a: has command and call (keep one of them)",
         ),
         (
             "[tasks.a]\ncommand=['no-such-program']",
@@ -196,7 +177,7 @@ def test_tasks_that_depend_on_each_other_are_shown_as_a_circle(folder: Folder) -
         depends_on = ["a"]
         """
     )
-    assert faults == ["tasks: depend on each other: a -> b -> c -> a (remove one of these)"]
+    assert faults == ["tasks.a.depends_on: need each other: a -> b -> c -> a (remove one of these)"]
 
 
 def test_a_task_that_depends_on_itself_is_a_circle_too(folder: Folder) -> None:
@@ -223,12 +204,12 @@ def test_a_program_that_another_task_may_make_is_not_looked_for(folder: Folder) 
         depends_on = ["make"]
         """
     )
-    assert convoy.tasks[1].command == ("./made",)
+    assert convoy.tasks[1].work.command == ("./made",)
 
 
 @pytest.mark.parametrize("line", ["for n in 1 2; do echo $n; done", "A=1 whatever", "(exit 3)", "cd /"])
 def test_a_shell_line_may_begin_with_words_of_the_shell(folder: Folder, line: str) -> None:
-    assert folder.read(f"tasks.a.command = '{line}'").tasks[0].command[2] == line
+    assert folder.read(f"tasks.a.command = '{line}'").tasks[0].work.command[2] == line
 
 
 def test_inputs_are_filled_in_and_can_be_set(folder: Folder) -> None:
@@ -242,10 +223,10 @@ def test_inputs_are_filled_in_and_can_be_set(folder: Folder) -> None:
         call = "json:dumps"
         arguments = { obj = ["{{input.name}}", 7] }
     """
-    assert folder.read(text).tasks[0].command == ("echo", "world", "2")
+    assert folder.read(text).tasks[0].work.command == ("echo", "world", "2")
     convoy = folder.read(text, {"name": "moon"})
-    assert convoy.tasks[0].command[1] == "moon"
-    assert convoy.tasks[1].arguments == {"obj": ["moon", 7]}
+    assert convoy.tasks[0].work.command[1] == "moon"
+    assert convoy.tasks[1].work.arguments == {"obj": ["moon", 7]}
 
 
 def test_an_input_that_is_not_declared_is_a_fault_where_it_is_used_and_where_it_is_set(
@@ -267,7 +248,7 @@ def test_the_folder_of_the_file_can_be_named_anywhere(folder: Folder) -> None:
         command = ["echo", "{{input.out}}"]
         """
     )
-    assert convoy.tasks[0].command[1] == f"{folder.path}/out"
+    assert convoy.tasks[0].work.command[1] == f"{folder.path}/out"
 
 
 def test_a_date_among_the_arguments_is_a_fault(folder: Folder) -> None:

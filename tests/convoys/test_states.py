@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from postroom.actors.convoys.states import (
+from postroom.actors.convoys.rules.states import (
+    ACTIVE,
     CONVOY_MOVES,
+    LOST,
+    OVER,
     TASK_MOVES,
     ConvoyStatus,
     IllegalMove,
     TaskStatus,
-    is_final,
+    convoy_moved,
+    is_over,
     moved,
 )
+
+PERSONS = ("uphold", "overrule", "again", "cancel")
 
 
 def test_every_task_status_can_be_reached_from_pending() -> None:
@@ -36,23 +42,32 @@ def test_a_verb_leads_from_a_status_to_one_other_only() -> None:
     assert len(convoys) == len(set(convoys))
 
 
-def test_a_final_status_is_never_left() -> None:
-    assert {status for status in TaskStatus if is_final(TASK_MOVES, status)} == {
-        TaskStatus.DONE,
-        TaskStatus.FAILED,
-        TaskStatus.TIMED_OUT,
-        TaskStatus.SKIPPED,
-        TaskStatus.CANCELLED,
-    }
-    finals = {status for status in ConvoyStatus if is_final(CONVOY_MOVES, status)}
-    assert finals == {ConvoyStatus.DONE, ConvoyStatus.FAILED}
+def test_only_a_person_changes_a_task_that_is_over_and_nobody_one_that_is_done() -> None:
+    assert {move.verb for move in TASK_MOVES if is_over(move.source)} == set(PERSONS)
+    assert not [move for move in TASK_MOVES if move.source is TaskStatus.DONE]
 
 
-def test_an_interrupted_convoy_can_be_resumed() -> None:
-    assert moved(CONVOY_MOVES, "resume", ConvoyStatus.INTERRUPTED) is ConvoyStatus.RUNNING
+def test_only_a_person_changes_a_convoy_that_is_over() -> None:
+    assert {move.verb for move in CONVOY_MOVES if is_over(move.source)} == {"reopen"}
+
+
+def test_a_task_waits_or_is_worked_on_or_is_over() -> None:
+    assert set(TaskStatus) - {*ACTIVE, *OVER} == {TaskStatus.PENDING, TaskStatus.WAITING}
+    assert set(OVER) - {*LOST} == {TaskStatus.DONE, TaskStatus.DISPUTED}
+    assert not {*ACTIVE} & {*OVER}
+
+
+def test_each_status_of_the_design_is_there() -> None:
+    assert " ".join(status.value for status in TaskStatus) == (
+        "pending waiting running checking reviewing done failed timed-out skipped cancelled disputed"
+    )
+    assert " ".join(status.value for status in ConvoyStatus) == "running paused interrupted done failed"
 
 
 def test_a_move_that_is_not_in_the_table_is_refused() -> None:
-    assert moved(TASK_MOVES, "start", TaskStatus.WAITING) is TaskStatus.RUNNING
-    with pytest.raises(IllegalMove, match="start from done"):
-        moved(TASK_MOVES, "start", TaskStatus.DONE)
+    assert moved("start", TaskStatus.WAITING) is TaskStatus.RUNNING
+    with pytest.raises(IllegalMove, match="start a task that is done"):
+        moved("start", TaskStatus.DONE)
+    assert convoy_moved("resume", ConvoyStatus.INTERRUPTED) is ConvoyStatus.RUNNING
+    with pytest.raises(IllegalMove, match="pause a convoy that is done"):
+        convoy_moved("pause", ConvoyStatus.DONE)

@@ -10,7 +10,7 @@ import pytest
 from prove import inputs_row
 from prove.inputs import areas, command_lines, judging
 
-from postroom.actors.convoys.reading import read_convoy
+from postroom.actors.convoys.spec.reading import read_convoy
 from postroom.actors.wire import make_wire
 from postroom.console import render
 from postroom.console.settings import load
@@ -87,7 +87,7 @@ def test_convoys_beyond_the_bounds_are_refused(text: str, tmp_path: Path) -> Non
 def test_a_shell_without_a_line_is_a_command_like_any_other(tmp_path: Path) -> None:
     file = tmp_path / "convoy.toml"
     file.write_text('[tasks.a]\ncommand = ["sh", "-c"]\n')
-    assert read_convoy(file).task("a").command == ("sh", "-c")
+    assert read_convoy(file).tasks[0].work.command == ("sh", "-c")
 
 
 @pytest.mark.parametrize("body", [None, 1, "x", [], [1]])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from postroom.actors.convoys.spec.reading import read_convoy
 from postroom.store.states import MOVES, State
 
 PROMISES = (
@@ -84,3 +85,11 @@ def test_the_example_in_the_readme_runs_as_it_stands(root: Path, tmp_path: Path)
         timeout=30,
     )
     assert (done.stdout, done.stderr) == ("6\n", "")
+
+
+def test_the_convoy_in_the_readme_has_nothing_wrong(root: Path, tmp_path: Path) -> None:
+    block = re.search(r"```toml\n(.*?)```", (root / "README.md").read_text(), re.DOTALL)
+    assert block is not None
+    (tmp_path / "convoy.toml").write_text(block[1])
+    convoy = read_convoy(tmp_path / "convoy.toml")
+    assert [task.id for task in convoy.tasks] == ["build", "announce"]

@@ -15,6 +15,7 @@ from .. import Actor, handles, open_postroom
 from ..mailbox.desk import Desk
 from ..mailbox.ids import IdMaker
 from ..store.urls import open_store
+from .convoys import plays_convoy
 from .load import Job, Tally, keep_sending, pad_for, sink
 
 
@@ -86,4 +87,5 @@ PARTS: dict[str, Callable[[dict[str, str]], None]] = {
     "waits-by-pull": waits_by_pull,
     "waits-as-actor": waits_as_actor,
     "keeps-busy": keeps_busy,
+    "plays-convoy": plays_convoy,
 }

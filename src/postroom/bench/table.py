@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..store.errors import BadInput
-from . import between, depth, fleets, idle, latency, open_loop, throughput, waking, web
+from . import between, convoys, depth, fleets, idle, latency, open_loop, throughput, waking, web
 from .rows import Better, Row
 
 HIGHER, LOWER = Better.HIGHER, Better.LOWER
@@ -75,8 +75,25 @@ FLEET_ROWS = (
         "s", 600, 180, LOWER, fleets.many_threads, ("cost_ratio", "mib", "events_per_s", "breaches"), 1800.0),
 )  # fmt: skip
 
-SETS = {"kernel": ROWS, "pull": PULL_ROWS, "fleet": FLEET_ROWS}
-"""What one call measures; the last takes as long as it takes."""
+CONVOY_ROWS = (
+    Row("convoy_rate", "tasks of a convoy of 10,000, against messages sent and handled",
+        "of kernel", 0.10, 0.25, HIGHER, convoys.rate, ("tasks_per_s", "kernel_per_s"), 300.0),
+    Row("convoy_scale", "cost of a task among 100,000, against among 1,000",
+        "x", 1.3, 1.1, LOWER, convoys.scale, ("few_us", "many_us"), 900.0),
+    Row("convoy_events", "durable events with their NDJSON",
+        "a second", 20_000, 50_000, HIGHER, convoys.events, (), 120.0),
+    Row("convoy_resume", "from starting a process to the first task of 10,000 killed half-way",
+        "s", 2.0, 0.5, LOWER, convoys.resume, ("slowest_s",), 240.0),
+    Row("convoy_interrupted_50", "finding the interrupted among 50 runs",
+        "ms", 5, 1, LOWER, convoys.interrupted(50), (), 60.0),
+    Row("convoy_interrupted_5000", "finding the interrupted among 5,000 runs",
+        "ms", 200, 50, LOWER, convoys.interrupted(5000), (), 240.0),
+    Row("convoy_kills", "done twice or lost, over 300 kills in convoys of 500 tasks",
+        "tasks", 0, 0, LOWER, convoys.kills, ("kills", "convoys"), 1800.0),
+)  # fmt: skip
+
+SETS = {"kernel": ROWS, "pull": PULL_ROWS, "fleet": FLEET_ROWS, "convoys": CONVOY_ROWS}
+"""What one call measures; the last two take as long as they take."""
 
 
 def row_named(name: str) -> Row:

@@ -31,8 +31,8 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
         "--only", action="append", metavar="NAME", help="this row, or with --peers this peer; may be repeated"
     )
     parser.add_argument(
-        "--set", choices=("kernel", "pull", "fleet"), default="kernel", dest="rows",
-        help="which table: pull is wake plans and HTTP, fleet takes half an hour (kernel)",
+        "--set", choices=("kernel", "pull", "fleet", "convoys"), default="kernel", dest="rows",
+        help="which table: pull is wake plans and HTTP, fleet and convoys take half an hour (kernel)",
     )  # fmt: skip
     parser.add_argument(
         "--peers", action="store_true", help="compare with other queues: pip install 'postroom[peers]'"

@@ -1,4 +1,7 @@
-"""``dead list|show|requeue|drop``: messages that could not be handled, and what a person decides."""
+"""``dead list|show|requeue|drop``: messages that could not be handled, and what a person decides.
+
+The dead letters of a run are tasks; with ``--run`` they are listed, resolved and retried.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from ..mailbox.ids import id_text, parse_id
 from ..mailbox.views import dead_view, message_view
 from ..store.errors import BadInput, Conflict
-from . import render
+from . import deadtasks, render
 from .desks import opened_desk
 from .exits import DONE
 from .messages import write_message
@@ -22,11 +25,14 @@ MOST = 10_000
 
 def add_parser(subparsers: Subparsers[Parser]) -> None:
     """The arguments of ``dead`` and its verbs."""
-    parser = subparsers.add_parser("dead", help="list, show, requeue and drop dead letters")
+    parser = subparsers.add_parser(
+        "dead", help="dead letters: list, show, requeue, drop; of a run: list, resolve, retry"
+    )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
 
     listing = verbs.add_parser("list", help="dead letters with their reasons")
     listing.add_argument("inbox", metavar="INBOX", nargs="?", help="only of this inbox")
+    listing.add_argument("--run", metavar="RUN", help="the tasks of a run that could not be done")
     listing.add_argument("--max", type=whole(1, MOST), default=100, metavar="N", help="at most N (100)")
     listing.set_defaults(command=list_dead)
 
@@ -43,10 +49,15 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
         decide.add_argument("--all", action="store_true", help="all dead letters")
         decide.add_argument("--inbox", metavar="INBOX", help="with --all: only of this inbox")
         decide.set_defaults(command=decide_dead)
+    deadtasks.add_verbs(verbs)
 
 
 def list_dead(args: Namespace, out: TextIO) -> int:
     """Write dead letters."""
+    if args.run is not None:
+        if args.inbox is not None:
+            raise BadInput("INBOX and --run", "the one is for messages, the other for tasks", "leave one out")
+        return deadtasks.list_tasks(args, out)
     with opened_desk(args) as desk:
         messages = [dead_view(message) for message in desk.dead(args.inbox, args.max)]
     if args.json:

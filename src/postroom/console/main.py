@@ -40,11 +40,20 @@ COMMANDS: dict[str, Command] = {
     "reconcile": Command("reconcile", "find dead holders, dangling bindings, stuck and expired loops"),
     "inbox": Command("inboxes", "list, show, peek into and switch inboxes"),
     "search": Command("search", "find sessions, messages and what happened to tasks by a word"),
-    "dead": Command("dead", "list, show, requeue and drop dead letters"),
+    "dead": Command("dead", "dead letters: list, show, requeue, drop; of a run: list, resolve, retry"),
     "wakeup": Command("wakeup", "plan wakes, record them, and have them driven"),
     "autopilot": Command("autopilot", "have a task's roles woken without a person"),
+    "plan": Command("plan", "show what a convoy file would do, or everything that is wrong with it"),
     "run": Command("run", "run a convoy of tasks from a TOML file"),
-    "status": Command("upkeep", "inboxes, sessions, activations, dead letters"),
+    "runs": Command("runs", "the runs of convoys, newest first"),
+    "retry": Command("orders", "have tasks of a run done again"),
+    "cancel": Command("orders", "cancel tasks of a run, or all of it"),
+    "inject": Command("orders", "add a task to a run"),
+    "allow": Command("orders", "add to the budget of a run"),
+    "dispute": Command("orders", "list and settle what reviewers block again and again"),
+    "events": Command("runs", "everything that happened in a run"),
+    "export": Command("runs", "write a run to one file to give away, without its secrets"),
+    "status": Command("upkeep", "inboxes, sessions, activations, dead letters; of a run: its tasks"),
     "verify": Command("upkeep", "prove that every accepted message is in exactly one state"),
     "backup": Command("upkeep", "copy the store while others go on working"),
     "restore": Command("upkeep", "put a backup in the store's place"),
@@ -85,23 +94,25 @@ def _guarded(shared: Shared, words: Sequence[str], flaw: BadInput | None, out: T
             raise flaw
         return _dispatch(shared, words, out)
     except PostroomError as error:
-        _tell(shared, out, error.code, error.what, error.why, error.do)
+        _tell(shared, out, error.code, error)
         return exits.exit_code(error)
     except BrokenPipeError:  # whoever read the answer has seen enough
         return exits.FAILED
     except OSError as error:
-        _tell(shared, out, "system", "the operating system refused", str(error), "")
+        _tell(shared, out, "system", PostroomError("the operating system refused", str(error)))
         return exits.FAILED
     except KeyboardInterrupt:
-        _tell(shared, out, "interrupted", "interrupted", "SIGINT came before it was done", SEE)
+        cause = PostroomError("interrupted", "SIGINT came before it was done", SEE)
+        _tell(shared, out, "interrupted", cause)
         return exits.INTERRUPTED
     except exits.Terminated:
-        _tell(shared, out, "terminated", "terminated", "SIGTERM came before it was done", SEE)
+        cause = PostroomError("terminated", "SIGTERM came before it was done", SEE)
+        _tell(shared, out, "terminated", cause)
         return exits.TERMINATED
     except Exception as error:  # noqa: BLE001  the last line of defence: people get one line
         why = f"{type(error).__name__}: {error}"
         do = "run it again with --debug and report what it shows"
-        _tell(shared, out, "internal", "postroom failed unexpectedly", why, do)
+        _tell(shared, out, "internal", PostroomError("postroom failed unexpectedly", why, do))
         return exits.FAILED
 
 
@@ -192,17 +203,19 @@ def _take_any_character(out: TextIO, as_json: bool) -> None:
             out.reconfigure(errors="backslashreplace")
 
 
-def _tell(shared: Shared, out: TextIO, code: str, what: str, why: str, do: str) -> None:
-    """Report how a command ended: JSON on standard output, or one line on standard error."""
+def _tell(shared: Shared, out: TextIO, code: str, error: PostroomError) -> None:
+    """Report how a command ended: JSON on standard output, or its lines on standard error."""
     if shared.debug:
         import traceback  # its cost is paid by those who ask for it
 
         sys.stderr.write(render.escape_lines(traceback.format_exc()))
     if shared.as_json:
         with suppress(OSError):  # nobody reads it; the exit code still says it
-            render.emit(out, render.error_document(code, what, why, do))
+            document = render.error_document(code, error.what, error.why, error.do, **error.details())
+            render.emit(out, document)
     else:
-        sys.stderr.write(f"postroom: {render.escape(PostroomError(what, why, do))}\n")
+        first, *others = map(render.escape, error.lines())
+        sys.stderr.write("".join(f"{line}\n" for line in (f"postroom: {first}", *others)))
 
 
 def _silence(out: TextIO) -> None:

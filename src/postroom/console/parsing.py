@@ -172,3 +172,14 @@ def whole(low: int, high: int) -> Callable[[str], int]:
         return value
 
     return integer
+
+
+def assignments(given: Iterable[str]) -> dict[str, str]:
+    """What several ``--set K=V`` set. Raises ``BadInput`` for one of another form."""
+    settings: dict[str, str] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise BadInput(f"--set {text}", "it takes the form K=V", "for example --set out=/tmp/release")
+        settings[key] = value
+    return settings

@@ -50,6 +50,13 @@ def escape_json(text: str) -> str:
     return UNSAFE.sub(_json_escape, text)
 
 
+def _toml_escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if match[0] in "\n\t":
+        return match[0]
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
 def json_text(value: Any) -> str:
     """A value as compact JSON on one line. What was no UTF-8, as in a path, reads U+FFFD."""
     try:
@@ -70,6 +77,12 @@ def brief(value: Any) -> str:
 def emit(out: TextIO, document: Any) -> None:
     """Write the one JSON document of a command."""
     out.write(json_text(document) + "\n")
+    out.flush()
+
+
+def toml(out: TextIO, text: str) -> None:
+    """Write TOML, its strings all on one line each: the same values, as a terminal can show them."""
+    out.write(UNSAFE.sub(_toml_escape, text))
     out.flush()
 
 
@@ -151,6 +164,6 @@ def age(seconds: float | None) -> str:
     return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
-def error_document(code: str, what: str, why: str, do: str) -> dict[str, dict[str, str]]:
-    """The JSON form of every error."""
-    return {"error": {"code": code, "what": what, "why": why, "do": do}}
+def error_document(code: str, what: str, why: str, do: str, **more: Any) -> dict[str, dict[str, Any]]:
+    """The JSON form of every error. ``more`` is what only some of them have."""
+    return {"error": {"code": code, "what": what, "why": why, "do": do, **more}}

@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from . import render
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from ..actors.convoys.ledger import Report, Row
+    from ..actors.convoys.plan import Convoy
 
-STYLES = {
-    "running": "cyan",
-    "done": "green",
-    "failed": "red",
-    "timed-out": "red",
-    "skipped": "yellow",
-    "cancelled": "yellow",
-}
 REFRESHES_PER_SECOND = 8
 SILENT = ("pending", "waiting")
 """Statuses that are no news on a line of their own."""
 
+ACTIVE = ("running", "checking", "reviewing")
+LOCAL = "local"
+"""The agent of tasks that say themselves what to run."""
+
 
 class View(Protocol):
     """What a run tells while it goes on."""
+
+    def recall(self, report: Report) -> None:
+        """What had happened before: it is no news."""
+        ...
 
     def show(self, report: Report) -> None:
         """Something has changed."""
@@ -42,18 +40,21 @@ class View(Protocol):
 
 
 @contextmanager
-def view_on(out: TextIO, *, as_json: bool) -> Generator[View]:
+def view_on(out: TextIO, convoy: Convoy, *, as_json: bool) -> Generator[View]:
     """The view that suits this stream."""
     if as_json:
         yield Silence()
     elif out.isatty() and os.environ.get("TERM") != "dumb":
-        yield from _live(out)
+        yield from _live(out, convoy)
     else:
         yield Lines(out)
 
 
 class Silence:
     """Shows nothing: standard output is for the one JSON document."""
+
+    def recall(self, report: Report) -> None:
+        """Nothing."""
 
     def show(self, report: Report) -> None:
         """Nothing."""
@@ -68,99 +69,54 @@ class Lines:
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._known: dict[str, tuple[str, int]] = {}
+        self._paused = ""
+        self._begun = False
+
+    def recall(self, report: Report) -> None:
+        """Leave out of the lines what had happened before."""
+        self._known = {row.id: (row.status, row.attempts) for row in report.tasks}
 
     def show(self, report: Report) -> None:
         """Write what is new since the last report."""
-        if not self._known:
+        if not self._begun:
+            self._begun = True
             render.lines(self._out, [f"run {report.run} of {report.convoy}: {len(report.tasks)} tasks"])
         for row in report.tasks:
-            now = (row.status, row.attempts)
-            if self._known.get(row.id) != now:
+            now, before = (row.status, row.attempts), self._known.get(row.id, ("", 0))
+            if now != before:
                 self._known[row.id] = now
-                self._tell(row)
+                self._tell(row, begun=row.attempts > before[1])
+        if report.standing.paused != self._paused:
+            self._paused = report.standing.paused
+            if self._paused:
+                self.say(f"paused     {self._paused}")
 
     def say(self, text: str) -> None:
         """Write a line."""
         render.lines(self._out, [text])
 
-    def _tell(self, row: Row) -> None:
+    def _tell(self, row: Row, *, begun: bool) -> None:
+        """Write where a task is; an attempt that began and ended between two looks is told of too."""
         retried = row.status == "waiting" and row.attempts > 0
-        if row.status in SILENT and not retried:
+        again = f" (attempt {row.attempts})" if row.attempts > 1 or retried else ""
+        if begun:
+            agent = row.state.agent
+            by = f" by {agent}" if agent and agent != LOCAL else ""
+            self.say(f"{'running':<9}  {row.id}{again}{by}")
+        if row.status == "running" or (row.status in SILENT and not retried):
             return
         status = "retrying" if retried else row.status
-        attempt = f" (attempt {row.attempts})" if row.attempts > 1 or retried else ""
-        reason = f": {row.reason}" if row.reason and row.status != "running" else ""
-        render.lines(self._out, [f"{status:<9}  {row.id}{attempt}{reason}"])
+        reason = f": {row.reason}" if row.reason and row.status not in ACTIVE else ""
+        self.say(f"{status:<9}  {row.id}{again}{reason}")
 
 
-class LiveTable:
-    """A table that is drawn anew in place. ``clock`` counts seconds, for the tasks that run."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._report: Report | None = None
-        self._since: dict[tuple[str, int], float] = {}
-        self._said: list[str] = []
-
-    def show(self, report: Report) -> None:
-        """Draw this report from now on."""
-        self._report = report
-        for row in report.tasks:
-            if row.status == "running":
-                self._since.setdefault((row.id, row.attempts), self._clock())
-
-    def say(self, text: str) -> None:
-        """Keep a line under the table."""
-        self._said.append(text)
-
-    def __rich__(self) -> Table:
-        """The table as of now."""
-        from rich import box
-        from rich.table import Table
-        from rich.text import Text
-
-        caption = render.escape(" · ".join(self._said)) if self._said else None
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=caption)
-        for heading in ("task", "status"):
-            table.add_column(heading, overflow="fold")
-        for heading in ("attempt", "seconds"):
-            table.add_column(heading, justify="right")
-        table.add_column("", overflow="fold")
-        for row in self._report.tasks if self._report else ():
-            style = STYLES.get(row.status, "dim")
-            table.add_row(
-                Text(render.escape(row.id)),
-                Text(row.status, style),
-                str(row.attempts or ""),
-                self._seconds(row),
-                Text(render.escape(row.reason), "dim"),
-            )
-        return table
-
-    def _seconds(self, row: Row) -> str:
-        since = self._since.get((row.id, row.attempts))
-        seconds = row.seconds
-        if row.status == "running" and since is not None:
-            seconds += self._clock() - since
-        return f"{seconds:.1f}" if row.attempts else ""
-
-
-def _live(out: TextIO) -> Generator[View]:
+def _live(out: TextIO, convoy: Convoy) -> Generator[View]:
     from rich.console import Console
     from rich.live import Live
 
-    table = LiveTable(monotonic)
+    from .livetable import LiveTable
+
+    table = LiveTable(convoy, monotonic)
     console = Console(file=out, no_color="NO_COLOR" in os.environ or None)
     with Live(table, console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True):
         yield table
-
-
-def summary(out: TextIO, report: Report, logs: Path, again: str) -> None:
-    """Write how it ended, with what to look at and, in ``again``, the command that goes on."""
-    rows = [
-        (row.id, row.status, row.attempts, f"{row.seconds:.2f}", row.reason or None) for row in report.tasks
-    ]
-    render.table(out, ("task", "status", "attempts", "seconds", "reason"), rows)
-    render.lines(out, [f"run {report.run} of {report.convoy}: {report.status.value}; output in {logs}"])
-    if report.status == "interrupted":
-        render.lines(out, [f"go on with: {again}"])

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 def add_parser(subparsers: Subparsers[Parser]) -> None:
     """The arguments of these commands."""
-    status = subparsers.add_parser("status", help="inboxes, sessions, activations, dead letters")
+    status = subparsers.add_parser("status", help="inboxes, sessions, activations, dead letters; or a run")
+    status.add_argument("run", metavar="RUN", nargs="?", help="a run, by its id or its file")
     status.set_defaults(command=show_status)
 
     verify = subparsers.add_parser(
@@ -75,7 +76,11 @@ def status_document(store: Store) -> dict[str, Any]:
 
 
 def show_status(args: Namespace, out: TextIO) -> int:
-    """Write the state of everything as of now."""
+    """Write the state of everything as of now, or of one run."""
+    if args.run is not None:
+        from .runs import show_run
+
+        return show_run(args, out)
     with opened_store(args) as store:
         document = status_document(store)
         counts = store.counts()

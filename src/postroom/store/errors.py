@@ -16,6 +16,8 @@ The class carries the stable ``code``; the instance carries the data.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class PostroomError(Exception):
     """Root of all errors raised on purpose by postroom.
@@ -38,6 +40,14 @@ class PostroomError(Exception):
         if self.do:
             text += f" ({self.do})"
         return text
+
+    def lines(self) -> list[str]:
+        """What people are shown: one line, or more where more than one thing is wrong."""
+        return [str(self)]
+
+    def details(self) -> dict[str, Any]:
+        """What programs are told beside what, why and what to do."""
+        return {}
 
 
 class BadInput(PostroomError):

@@ -1,7 +1,8 @@
-"""Play a run in this process: start its actors, and see it to its end or its interruption."""
+"""Play a run in this process: start its actors, and see it to its end, its pause or its interruption."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -9,38 +10,51 @@ from typing import Any
 
 import trio
 
+from ...store.clock import MICROS
 from ...store.errors import Conflict
 from ...store.port import Store
 from ...store.records import Control, InboxSpec, Register, Switch
-from ..actor import Actor, handles
 from ..system import System
-from .commands import kill_leftovers
-from .ledger import Ledger, Report, RunRecord, registration
+from .ledger import Ledger, Report
 from .manager import Manager
-from .messages import Begin, Interrupt, Moved, Noted
-from .names import manager_of, watcher_of, worker_of
+from .messages import Begin, Interrupt, Noted
+from .names import checker_of, crew_of, manager_of, worker_of
 from .plan import Convoy
-from .states import TaskStatus
-from .worker import Worker
+from .record.ndjson import NAME, follow, settle
+from .review.starting import start_reviewing
+from .rules.standing import Standing
+from .rules.states import ACTIVE, ConvoyStatus, TaskStatus
+from .work.checker import Checker
+from .work.commands import KILL_AFTER, kill_leftovers
+from .work.halts import Halts
+from .work.worker import Worker
+
+LOG = logging.getLogger("postroom.convoys")
 
 ANSWER_SECONDS = 60.0
 """How long the manager may take to answer; it never works, it only judges."""
 
+CHECKS_AT_ONCE = 4
+"""Tasks whose gates and hooks run at the same time."""
+
 LOOK_SECONDS = 1.0
 """How often to look although the bell, which is only a hint, was not rung."""
 
+FIRST_GAP, LONGEST_GAP = 0.001, 0.05
+"""Seconds between looks for a commit that is under way."""
 
-class Watcher(Actor):
-    """Hears from the manager that something has changed. The truth is in the ledger."""
+JOURNAL_AGAIN_SECONDS = 5.0
 
-    def __init__(self, ring: Callable[[], None]) -> None:
-        super().__init__()
-        self._ring = ring
+LEAVE_SECONDS = 5.0
+"""How long those who were cut short may take to say so, once their commands are gone."""
 
-    @handles(Moved)
-    async def look(self, _: Moved) -> None:
-        """Ring the bell of this process."""
-        self._ring()
+LOOKING_SHARE, LEAST_PAUSE = 30, 0.05
+"""A report of many tasks takes a while: of the time, at most one part in so many goes into them, and
+there are no more of them than anybody could follow."""
+
+
+RUNNING = TaskStatus.RUNNING
+"""Of those who pull, one that runs does so elsewhere, and goes on whoever plays the convoy."""
 
 
 class Bell:
@@ -50,16 +64,28 @@ class Bell:
         self._rung = trio.Event()
 
     def ring(self) -> None:
+        """Let whoever waits, or waits next, go on."""
         self._rung.set()
 
     async def wait(self) -> None:
+        """Wait until it was rung since the last time."""
         await self._rung.wait()
         self._rung = trio.Event()
 
 
-async def enter(office: System, run: RunRecord) -> None:
-    """Enter a new run in the index. From then on it can be resumed, whatever happens."""
-    await office.commit.submit(registration(run))
+class Bells:
+    """``changed`` rings when anything has, ``still`` when perhaps nothing more will, ``journal`` for it."""
+
+    def __init__(self) -> None:
+        self.changed, self.still, self.journal = Bell(), Bell(), Bell()
+        self.late = False
+
+    def ring(self, status: ConvoyStatus) -> None:
+        """The manager has had a turn, after which the convoy stands so."""
+        self.changed.ring()
+        self.journal.ring()
+        if status is not ConvoyStatus.RUNNING:
+            self.still.ring()
 
 
 async def play(
@@ -73,27 +99,57 @@ async def play(
 ) -> Report:
     """Play a run that was entered, from its beginning or from where it was, until it is over.
 
-    ``logs`` is an existing folder. ``watch`` gets a report of every change. Once ``stop`` is set, what
-    runs is cut short and the run is left interrupted. Cancelled, or killed, it can be resumed all the
-    same. Raises ``Conflict`` if another process plays it.
+    ``logs`` is an existing folder, which also gets the record as ``events.ndjson``. ``watch`` gets a
+    report of every change. Once ``stop`` is set, what runs is cut short and the run is left interrupted;
+    a run that pauses is left so once nothing runs. Cancelled, or killed, it can be resumed all the same.
+    Raises ``Conflict`` if another process plays it.
     """
-    bell, cut = Bell(), trio.Event()
-    await office.start(watcher_of(run), partial(Watcher, bell.ring))
-    await office.start(manager_of(run), Manager)
+    bells, halts = Bells(), Halts()
+    await office.start(
+        manager_of(run), partial(Manager, bells.ring, partial(wall_of, office.store), halts.halt)
+    )
     _check_ours(office, run)
     await trio.to_thread.run_sync(kill_leftovers, run)
-    # Mail for the worker waits until the manager has looked over what was left from last time.
-    await office.commit.submit(Register((InboxSpec(worker_of(run)),)))
-    await _tell(office, run, Begin(convoy, str(logs)))
-    await office.start(worker_of(run), partial(Worker, cut), concurrency=convoy.concurrency)
+    # Mail for the others waits until the manager has looked over what was left from last time.
+    inboxes = (*crew_of(run), convoy.budget.owner)
+    await office.commit.submit(Register(tuple(InboxSpec(address) for address in inboxes)))
+    await _tell(office, run, Begin(str(logs)))
     ledger = Ledger(office.store)
+    life = _standing(ledger, run).life
+    await office.start(worker_of(run), partial(Worker, halts, life), concurrency=convoy.concurrency)
+    await office.start(checker_of(run), partial(Checker, halts, life), concurrency=CHECKS_AT_ONCE)
+    await start_reviewing(office, run, convoy.reviewing, halts)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_interrupt_on, stop, office, run, cut, bell)
-        report = await _watch(ledger, run, cut, bell, watch)
+        nursery.start_soon(_interrupt_on, stop, office, run, halts, bells)
+        nursery.start_soon(_keep_journal, office.store, run, logs / NAME, bells.journal)
+        report = await _watch(ledger, run, convoy, stop, bells, watch)
         nursery.cancel_scope.cancel()
+    _settle_journal(office.store, run, logs / NAME)
     if ledger.is_over(run):
         await _end(office, run)
     return report
+
+
+async def _keep_journal(store: Store, run: str, path: Path, bell: Bell) -> None:
+    """Write the file of events. A disk that does not take it now ends no run: the truth is in the store."""
+    while True:
+        try:
+            await follow(store, run, path, bell)
+        except OSError as error:
+            LOG.warning("%s cannot be written now: %s", path, error.strerror or error)
+            await trio.sleep(JOURNAL_AGAIN_SECONDS)
+
+
+def _settle_journal(store: Store, run: str, path: Path) -> None:
+    try:
+        settle(store, run, path)
+    except OSError as error:
+        LOG.warning("%s lacks what came last: %s", path, error.strerror or error)
+
+
+def wall_of(store: Store) -> float:
+    """Wall seconds, by the clock of a store."""
+    return store.clock.now().wall / MICROS
 
 
 def _check_ours(office: System, run: str) -> None:
@@ -115,31 +171,67 @@ async def _tell(office: System, run: str, order: Any) -> None:
     await office.ask(manager_of(run), order, timeout=ANSWER_SECONDS, reply=Noted)
 
 
-async def _interrupt_on(stop: trio.Event, office: System, run: str, cut: trio.Event, bell: Bell) -> None:
-    """First have the manager start nothing more, then cut short what runs."""
+async def _interrupt_on(stop: trio.Event, office: System, run: str, halts: Halts, bells: Bells) -> None:
+    """First have the manager start nothing more, then cut short what runs, and wait for that no longer
+    than it may take: whoever goes on takes up whatever is left.
+    """
     await stop.wait()
     await _tell(office, run, Interrupt())
-    cut.set()
-    bell.ring()
+    halts.halt_all()
+    bells.ring(ConvoyStatus.INTERRUPTED)
+    await trio.sleep(KILL_AFTER + LEAVE_SECONDS)
+    bells.late = True
+    bells.ring(ConvoyStatus.INTERRUPTED)
 
 
 async def _watch(
-    ledger: Ledger, run: str, cut: trio.Event, bell: Bell, watch: Callable[[Report], None]
+    ledger: Ledger, run: str, convoy: Convoy, stop: trio.Event, bells: Bells, watch: Callable[[Report], None]
 ) -> Report:
-    """Report every change, until the run is over or has been interrupted and nothing runs any more."""
+    """Report every change, until the run is over or waits, and nothing runs any more."""
     while True:
+        began = trio.current_time()
         report = ledger.report(run)
         assert report is not None, "the manager has answered, so the run has set out"
         watch(report)
-        quiet = all(row.status != TaskStatus.RUNNING for row in report.tasks)
-        if ledger.is_over(run) or (cut.is_set() and quiet):
+        if bells.late or _rests(report, convoy, stop):
             return report
+        with trio.move_on_after(max(LEAST_PAUSE, LOOKING_SHARE * (trio.current_time() - began))):
+            await bells.still.wait()
         with trio.move_on_after(LOOK_SECONDS):
-            await bell.wait()
+            await bells.changed.wait()
+            await _committed(ledger, run, report.standing.pages)
+
+
+async def _committed(ledger: Ledger, run: str, page: int) -> None:
+    """Wait for the record of what has changed: bells ring in the turn, a moment before its commit."""
+    gap = FIRST_GAP
+    while _standing(ledger, run).pages == page:
+        await trio.sleep(gap)
+        gap = min(2 * gap, LONGEST_GAP)
+
+
+def _standing(ledger: Ledger, run: str) -> Standing:
+    standing = ledger.standing(run)
+    assert standing is not None, "the manager has answered, so the run has set out"
+    return standing
+
+
+def _rests(report: Report, convoy: Convoy, stop: trio.Event) -> bool:
+    """Whether nothing will happen here any more unless somebody does something."""
+    if report.status in (ConvoyStatus.DONE, ConvoyStatus.FAILED):
+        return True
+    interrupted = report.status is ConvoyStatus.INTERRUPTED and stop.is_set()
+    if not (interrupted or report.status is ConvoyStatus.PAUSED):
+        return False
+    # What was being checked or reviewed is checked or reviewed again by whoever goes on.
+    busy = (RUNNING,) if interrupted else ACTIVE
+    active = [row.state for row in report.tasks if row.state.status in busy]
+    return all(state.status is RUNNING and convoy.agent(state.agent).inbox for state in active)
 
 
 async def _end(office: System, run: str) -> None:
-    """The actors of a run that is over are needed no more, nor are their inboxes."""
-    for address in (worker_of(run), manager_of(run), watcher_of(run)):
+    """The actors of a run that is over are needed no more, nor are the inboxes of those who work."""
+    for address in (*crew_of(run), manager_of(run)):
         await office.stop(address)
+    for address in crew_of(run):
         await office.commit.submit(Control(address, Switch.END))

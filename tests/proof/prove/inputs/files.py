@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 from postroom.actors.convoys.plan import Convoy
-from postroom.actors.convoys.reading import read_convoy
+from postroom.actors.convoys.spec.reading import read_convoy
 from postroom.console.settings import Settings, load
 from postroom.store.errors import BadInput
 
@@ -139,10 +139,10 @@ def check_convoy(convoy: Convoy) -> None:
     ids = {task.id for task in convoy.tasks}
     demand(1 <= convoy.concurrency <= 64 and 0 < len(convoy.name) <= 128, "a head was taken", convoy)
     for task in convoy.tasks:
-        demand(bool(task.call) != bool(task.command), "a task was taken", task)
-        demand(0 <= task.retries <= 100 and 0 < task.timeout <= 604_800, "a task was taken", task)
+        demand(bool(task.work.call) != bool(task.work.command), "a task was taken", task)
+        demand(0 <= task.retry.retries <= 100 and 0 < task.timeout <= 604_800, "a task was taken", task)
         demand(set(task.depends_on) <= ids - {task.id}, "a dependency was taken", task)
-        words = (*task.command, task.cwd, *task.env, *task.env.values())
+        words = (*task.work.command, task.cwd, *task.env, *task.env.values())
         demand(not any("\0" in word for word in words), "NUL was taken", task)
         demand(all(key and "=" not in key for key in task.env), "a variable was taken", task)
         demand(os.path.isabs(task.cwd), "a folder was taken", task)  # noqa: PTH117  # it is a text

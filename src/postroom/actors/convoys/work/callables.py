@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from .faults import Faults, nearest
-from .faults import Path as KeyPath
-from .plan import Task
+from ..words import nearest
 
 Function = Callable[..., Any]
 
@@ -54,23 +51,3 @@ def resolve(call: str) -> Function:
     if not callable(function):
         raise UnknownCall(f"{call} is not a function but a {type(function).__name__}")
     return cast(Function, function)
-
-
-def check_call(task: Task, path: KeyPath, faults: Faults) -> None:
-    """Note a fault if the function is unknown, asynchronous, or does not take the arguments."""
-    try:
-        function = resolve(task.call)
-    except UnknownCall as error:
-        faults.add(path, str(error), error.do)
-        return
-    if inspect.iscoroutinefunction(function):
-        faults.add(path, f"{task.call} is asynchronous", "name a plain function; it runs in a thread")
-        return
-    try:
-        signature = inspect.signature(function)
-    except ValueError:  # some functions written in C tell nothing about their arguments
-        return
-    try:
-        signature.bind(**task.arguments)
-    except TypeError as error:
-        faults.add((*path[:-1], "arguments"), f"{task.call}{signature}: {error}")

@@ -1,117 +1,209 @@
-"""Tasks that are commands: looked up beforehand, run in a process group of their own."""
+"""Programs that tasks, gates and hooks run: each in a process group of its own, its words heard by us."""
 
 from __future__ import annotations
 
+import fcntl
 import os
-import re
-import shlex
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import trio
+from attrs import frozen
 
-from ..process_groups import end_group
-from .faults import Faults
-from .faults import Path as KeyPath
-from .plan import Task
+from ...process_groups import end_group
+from .hearing import Heard, end_of
+from .hearing import last_line as last_line
 
 KILL_AFTER = 5.0
 """Seconds between SIGTERM and SIGKILL for a command that has to end."""
 
-SHELL = ("sh", "-c")
 RUN_MARK = "POSTROOM_RUN"
-LONGEST_WORD = 64
-PLAIN_WORD = re.compile(r"[A-Za-z0-9_./+@%-]+")
+CHUNK = 1 << 16
+
+T = TypeVar("T")
 
 
-def environment(task: Task, run: str = "", attempt: int = 0) -> dict[str, str]:
-    """What a command sees. The programs beside this Python come first, as in its environment.
+@frozen
+class Ended:
+    """How a command ended: its exit status, negative for a signal, and what is kept of its words.
 
-    ``POSTROOM_RUN`` and ``POSTROOM_TASK`` name the work: together they are the idempotency key of
-    what it does to the outside world. ``POSTROOM_ATTEMPT`` counts from 1.
+    ``fault`` says why its words could not be written down; empty if they were.
+    """
+
+    code: int
+    words: str
+    fault: str = ""
+
+    @property
+    def output(self) -> str:
+        """The end of what it said."""
+        return end_of(self.words)
+
+    @property
+    def well(self) -> bool:
+        """Whether it did what it should, and its words were kept."""
+        return self.code == 0 and not self.fault
+
+    @property
+    def reason(self) -> str:
+        """In one line, how it ended and its last words; empty if all is well."""
+        if self.well:
+            return ""
+        if self.code == 0:
+            return self.fault
+        ending = f"killed by {_name(-self.code)}" if self.code < 0 else f"exit {self.code}"
+        last = last_line(self.output)
+        return f"{ending}: {last}" if last else ending
+
+
+def _name(number: int) -> str:
+    """The name of a signal; some have none."""
+    known = [known.name for known in signal.Signals if known == number]
+    return known[0] if known else f"signal {number}"
+
+
+def environment(given: Mapping[str, str], marks: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What a command sees: this process's environment, what the task gives, and what marks the work.
+
+    The programs beside this Python come first, as in its environment.
     """
     beside = str(Path(sys.executable).parent)
     path = f"{beside}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    marks = {RUN_MARK: run, "POSTROOM_TASK": task.id, "POSTROOM_ATTEMPT": str(attempt)}
-    return {**os.environ, "PATH": path, **task.env, **marks}
+    return {**os.environ, "PATH": path, **given, **(marks or {})}
 
 
-def check_command(task: Task, path: KeyPath, faults: Faults) -> None:
-    """Note a fault if the program cannot be found. A file that other tasks may make is not looked for."""
-    first, *words = task.command
-    by_shell = (first, *words[:1]) == SHELL and len(words) > 1
-    program = _first_word(words[1]) if by_shell else first
-    if not program or ("/" in program and task.depends_on):
-        return
-    env = environment(task)
-    if "/" in program:
-        found = shutil.which(Path(task.cwd) / program) is not None
-    else:
-        found = shutil.which(program, path=env["PATH"]) is not None
-    if not found and not (by_shell and _shell_knows(program, env)):
-        where = path if by_shell else (*path, 0)
-        faults.add(where, f"command not found: {program}", "install it, or correct its name")
+def marks_of(run: str, task: str, attempt: int) -> dict[str, str]:
+    """Variables that name the work: together they are the idempotency key of what it does outside.
 
-
-def _first_word(line: str) -> str:
-    """The program a shell line begins with; empty where that takes a shell to know."""
-    try:
-        words = shlex.split(line, comments=True)
-    except ValueError:
-        return ""
-    return words[0] if words and PLAIN_WORD.fullmatch(words[0]) else ""
-
-
-def _shell_knows(word: str, env: Mapping[str, str]) -> bool:
-    """Whether it is one of the shell's own words, such as ``cd`` or ``for``."""
-    if len(word) > LONGEST_WORD:
-        return False
-    asked = [*SHELL, 'command -v -- "$1"', "sh", word]
-    done = subprocess.run(asked, env=env, capture_output=True, stdin=subprocess.DEVNULL, check=False)
-    return done.returncode == 0
-
-
-async def run_command(task: Task, *, run: str, attempt: int, log: Path) -> int:
-    """Run the command to its end and return its exit status; its output goes to ``log``.
-
-    Raises ``OSError`` if it cannot be started. Cancelled, it ends the whole process group: SIGTERM,
-    and SIGKILL to whatever is left after ``KILL_AFTER`` seconds.
+    ``POSTROOM_ATTEMPT`` counts from 1.
     """
-    with log.open("wb") as output:
+    return {RUN_MARK: run, "POSTROOM_TASK": task, "POSTROOM_ATTEMPT": str(attempt)}
+
+
+async def run_command(
+    words: tuple[str, ...], *, cwd: str, env: Mapping[str, str], log: Path, stdin: str = ""
+) -> Ended:
+    """Run a command to its end; its words are appended to ``log``, of a long speech both ends.
+
+    It is over when its first process is. What that has left running may go on, but nobody hears it any
+    more: what is to run in the background writes to a file of its own. Raises ``OSError`` or
+    ``ValueError`` if it cannot be started. Cancelled, it ends the whole process group: SIGTERM, and
+    SIGKILL to whatever is left after ``KILL_AFTER`` seconds.
+    """
+    with Heard(log) as heard:
+        process, ear = await _started(words, cwd, env, speak=bool(stdin))
+        try:
+            code = await _hearing(ear, heard, lambda: _spoken_to(process, stdin))
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                await _hearing(ear, heard, lambda: end_group(process, KILL_AFTER))
+            raise
+        finally:
+            os.close(ear)
+    return Ended(code, heard.words, heard.fault)
+
+
+async def _started(
+    words: tuple[str, ...], cwd: str, env: Mapping[str, str], *, speak: bool
+) -> tuple[trio.Process, int]:
+    """A process that leads a group, and the end of the pipe at which it is heard."""
+    ear, mouth = os.pipe()
+    try:
         process = await trio.lowlevel.open_process(
-            task.command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=task.cwd,
-            env=environment(task, run, attempt),
+            words,
+            stdin=subprocess.PIPE if speak else subprocess.DEVNULL,
+            stdout=mouth,
+            stderr=mouth,
+            cwd=cwd,
+            env=env,
             start_new_session=True,
         )
-    try:
-        return await process.wait()
-    except trio.Cancelled:
-        with trio.CancelScope(shield=True):
-            await end_group(process, KILL_AFTER)
+    except BaseException:
+        os.close(ear)
         raise
+    finally:
+        os.close(mouth)
+    os.set_blocking(ear, False)
+    return process, ear
+
+
+async def _hearing(ear: int, heard: Heard, doing: Callable[[], Awaitable[T]]) -> T:
+    """Hear what is said while something is done, and what was said before that ended."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_hear, ear, heard)
+        done = await doing()
+        nursery.cancel_scope.cancel()
+    _hear_rest(ear, heard)
+    return done
+
+
+async def _hear(ear: int, heard: Heard) -> None:
+    while True:
+        await trio.lowlevel.wait_readable(ear)
+        said = os.read(ear, CHUNK)
+        if not said:
+            return
+        heard.add(said)
+
+
+def _hear_rest(ear: int, heard: Heard) -> None:
+    """What lies in the pipe. Not more than that: somebody else who holds it may never stop."""
+    left = fcntl.fcntl(ear, fcntl.F_GETPIPE_SZ)
+    while left > 0:
+        try:
+            said = os.read(ear, CHUNK)
+        except BlockingIOError:
+            return
+        if not said:
+            return
+        heard.add(said)
+        left -= len(said)
+
+
+async def _spoken_to(process: trio.Process, stdin: str) -> int:
+    """Say to a command what it is to hear, and wait for its end."""
+    async with trio.open_nursery() as nursery:
+        if process.stdin is not None:
+            nursery.start_soon(_say, process.stdin, stdin)
+        code = await process.wait()
+        nursery.cancel_scope.cancel()
+    return code
+
+
+async def _say(stream: trio.abc.SendStream, text: str) -> None:
+    """Give a command its standard input; one that does not want it all may end before."""
+    async with stream:
+        try:
+            await stream.send_all(text.encode(errors="replace"))
+        except trio.BrokenResourceError:
+            return
+
+
+def leftovers(run: str) -> Iterator[int]:
+    """The ids of the processes that carry the mark of a run in their environment."""
+    mark = f"{RUN_MARK}={run}".encode()
+    for entry in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            marked = mark in entry.read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # it has ended, or is another user's
+        if marked:
+            yield int(entry.parent.name)
 
 
 def kill_leftovers(run: str) -> int:
     """Kill what a run left behind whose process was killed, and say how many processes that were.
 
-    It could not end its commands. They carry its mark in their environment, and must not go on
-    beside the attempts that replace them.
+    It could not end its commands. They must not go on beside the attempts that replace them.
     """
-    mark = f"{RUN_MARK}={run}".encode()
     killed = 0
-    for entry in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if mark in entry.read_bytes().split(b"\0"):
-                os.kill(int(entry.parent.name), signal.SIGKILL)
-                killed += 1
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue  # it has ended, or is another user's
+    for process in leftovers(run):
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+            killed += 1
     return killed

@@ -1,0 +1,1 @@
+"""The record of a run: its facts, the file derived from them, what is checked of them, what leaves."""

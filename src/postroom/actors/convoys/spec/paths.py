@@ -1,0 +1,54 @@
+"""Paths in a convoy file: where they lead is known from the text, and never out of their folder."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Iterable
+
+from ..blanks import BLANK, Path
+from .faults import Faults
+
+_GLOB = frozenset("*?[]")
+
+
+def check_within(text: str, folder: str, path: Path, faults: Faults) -> str:
+    """A path in its plain form, such as ``src/app.py``; a fault if it may lead out of ``folder``."""
+    plain = str(pathlib.PurePosixPath(text))
+    if BLANK.search(text):
+        faults.add(path, f"{text} is not known before the task starts", "write the path itself")
+    elif text.startswith("/"):
+        faults.add(path, f"{text} is absolute", "name it from the convoy's folder")
+    elif ".." in pathlib.PurePosixPath(text).parts:
+        faults.add(path, f"{text} has .. in it", "name it from the convoy's folder")
+    elif _GLOB & set(text):
+        faults.add(path, f"{text} is a pattern", "name each file or folder")
+    elif plain == ".":
+        faults.add(path, f"{text!r} is the whole folder", "name what is in it")
+    elif _escapes(folder, plain):
+        faults.add(path, f"{text} leads out of {folder} by a symlink", "name what is in it")
+    return plain
+
+
+def check_files(files: Iterable[str], folder: str, path: Path, faults: Faults) -> tuple[str, ...]:
+    """The files that a task owns, each once."""
+    plain: list[str] = []
+    for n, text in enumerate(files):
+        file = check_within(text, folder, (*path, n), faults)
+        if file in plain:
+            faults.add((*path, n), f"{file} is named twice", "name it once")
+        plain.append(file)
+    return tuple(plain)
+
+
+def _escapes(folder: str, plain: str) -> bool:
+    place = folder
+    for part in plain.split("/"):
+        place = f"{place}/{part}"
+        if os.path.islink(place):  # noqa: PTH114  # Path raises for a long name
+            return not _inside(os.path.realpath(place), os.path.realpath(folder))
+    return False
+
+
+def _inside(path: str, folder: str) -> bool:
+    return os.path.commonpath([path, folder]) == folder

@@ -1,0 +1,1 @@
+"""Doing what tasks say: commands, calls, prompts; their hooks, gates, steps and outputs."""
