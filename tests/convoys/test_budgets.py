@@ -73,6 +73,15 @@ def test_a_run_pauses_as_soon_as_its_time_is_up_though_a_task_still_runs() -> No
     assert run.board.standing.spent.seconds == 60.0, "time does not count while it waits"
 
 
+def test_an_alarm_that_comes_a_hair_too_early_is_not_set_again_for_ever() -> None:
+    run = three(seconds=60)
+    run.begin()
+    run.now += 60 - 1e-9
+    (tell,) = run.then(time_is_up, run.now)
+    assert isinstance(tell, Tell)
+    assert run.status == "paused"
+
+
 def test_time_counts_only_while_somebody_plays_the_run() -> None:
     run = three(seconds=100)
     run.begin()

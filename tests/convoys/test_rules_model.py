@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from boards import DONE, NO, YES, Play, task
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -44,6 +44,9 @@ AGENTS = (
 FILES = st.lists(st.sampled_from(["f", "f/g", "h"]), max_size=1).map(tuple)
 FAILURES = st.sampled_from([Failure.ERROR, Failure.TIMEOUT, Failure.GATE, Failure.HOOK, Failure.AGENT])
 STATUS = {a.Start: TaskStatus.RUNNING, a.Check: TaskStatus.CHECKING, a.Review: TaskStatus.REVIEWING}
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.target, Phase.shrink)
+"""Not the explaining of a failure, which takes longer than a test may."""
+
 ENOUGH = 3000
 
 
@@ -378,4 +381,4 @@ class Runs(RuleBasedStateMachine):
 
 
 TestRuns = Runs.TestCase
-TestRuns.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestRuns.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, phases=PHASES)

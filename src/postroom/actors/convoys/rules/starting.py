@@ -9,6 +9,9 @@ from .ending import conclude, pause
 from .standing import Try
 from .states import ConvoyStatus, is_over
 
+TICK = 0.001
+"""Seconds that nobody counts: sums of times are not exact, and an alarm must not ring for ever."""
+
 
 def go_on(board: Board, now: float) -> None:
     """Start what can be started, and conclude when all is over. The last step of whatever happens."""
@@ -29,7 +32,7 @@ def time_is_up(board: Board, now: float) -> None:
     used, bound = board.standing.spent.seconds, _seconds(board)
     if not bound or board.status is not ConvoyStatus.RUNNING:
         return
-    if used < bound:
+    if used < bound - TICK:
         _watch_time(board)
     else:
         _ask(board, "seconds", used, bound)
