@@ -15,7 +15,7 @@ from postroom.actors.convoys.work.commands import Ended, environment, marks_of
 
 
 async def run(line: str, log: Path, stdin: str = "", **env: str) -> Ended:
-    seen = environment(env, marks_of("run-1", "build", 2))
+    seen = environment(env, marks_of("run-1", "build", 2, str(log)))
     return await commands.run_command(("sh", "-c", line), cwd=str(log.parent), env=seen, log=log, stdin=stdin)
 
 
@@ -104,14 +104,14 @@ async def test_a_child_that_keeps_the_pipe_does_not_keep_the_attempt(log: Path) 
         ended = await run("sleep 60 & echo $!; echo done", log)
     assert ended.words.split()[1] == "done"
     assert alive(int(ended.words.split()[0]))
-    assert commands.kill_leftovers("run-1") == 1
+    assert commands.kill_leftovers("run-1", str(log.parent)) == 1
 
 
 async def test_a_child_that_never_stops_to_speak_does_not_keep_the_attempt(log: Path) -> None:
     with trio.fail_after(10):
         ended = await run("yes & echo $!; test -e /", log)
     assert ended.code == 0
-    commands.kill_leftovers("run-1")
+    commands.kill_leftovers("run-1", str(log.parent))
 
 
 def _fill_up(log: Path) -> None:
@@ -156,14 +156,16 @@ async def test_a_command_that_ignores_the_first_signal_gets_the_second(
 
 
 async def test_what_a_killed_run_left_behind_is_found_by_its_mark(tmp_path: Path) -> None:
-    env = environment({}, marks_of("run-1", "build", 1))
+    log = tmp_path / "build.1.log"
+    env = environment({}, marks_of("run-1", "build", 1, str(log)))
     line = ("sh", "-c", "sleep 60 & exec sleep 60")
     process = await trio.lowlevel.open_process(line, env=env, start_new_session=True)
     try:
-        assert commands.kill_leftovers("run-2") == 0
+        assert commands.kill_leftovers("run-2", str(log.parent)) == 0
+        assert commands.kill_leftovers("run-1", "/elsewhere") == 0, "a copy of the store has the same runs"
         with trio.fail_after(10):
-            while commands.kill_leftovers("run-1") == 0:
+            while commands.kill_leftovers("run-1", str(log.parent)) == 0:
                 await trio.lowlevel.checkpoint()
             assert await process.wait() < 0
     finally:
-        commands.kill_leftovers("run-1")
+        commands.kill_leftovers("run-1", str(log.parent))

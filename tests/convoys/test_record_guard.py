@@ -30,7 +30,7 @@ from postroom.actors.convoys.record.ndjson import NAME, settle
 from postroom.actors.convoys.rules.standing import Standing, TaskState, Try
 from postroom.actors.convoys.rules.states import ConvoyStatus, TaskStatus
 from postroom.actors.convoys.wires import convoy_wire
-from postroom.actors.convoys.work.commands import RUN_MARK
+from postroom.actors.convoys.work.commands import LOGS_MARK, RUN_MARK
 from postroom.mailbox.desk import Desk
 from postroom.mailbox.ids import IdMaker
 from postroom.store.clock import SystemClock
@@ -275,7 +275,10 @@ def test_a_page_that_cannot_be_read_is_a_breach_and_no_error(room: Room) -> None
 
 def test_a_process_that_a_run_has_left_is_found(room: Room) -> None:
     words = [sys.executable, "-c", "input()"]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, env={RUN_MARK: "r1"}) as left:
+    standing = Ledger(room.store).standing("r1")
+    assert standing is not None
+    marks = {RUN_MARK: "r1", LOGS_MARK: standing.logs}
+    with subprocess.Popen(words, stdin=subprocess.PIPE, env=marks) as left:
         found = [breach.text for breach in room.breaches() if breach.rule == "leftovers"]
         assert found == [f"processes of it are left: {left.pid}"]
         left.kill()

@@ -109,7 +109,7 @@ async def play(
         manager_of(run), partial(Manager, bells.ring, partial(wall_of, office.store), halts.halt)
     )
     _check_ours(office, run)
-    await trio.to_thread.run_sync(kill_leftovers, run)
+    await trio.to_thread.run_sync(kill_leftovers, run, str(logs))
     # Mail for the others waits until the manager has looked over what was left from last time.
     inboxes = (*crew_of(run), convoy.budget.owner)
     await office.commit.submit(Register(tuple(InboxSpec(address) for address in inboxes)))

@@ -177,7 +177,7 @@ def _file(case: Case) -> Found:
 
 def _leftovers(case: Case) -> Found:
     """Nothing that a run has started goes on after it."""
-    if case.over and (left := sorted(leftovers(case.report.run))):
+    if case.over and (left := sorted(leftovers(case.report.run, case.report.standing.logs))):
         yield "", f"processes of it are left: {', '.join(map(str, left[:LOOKED_AT]))}"
 
 

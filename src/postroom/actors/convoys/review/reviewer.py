@@ -58,7 +58,7 @@ async def _ask_command(reviewer: Declared, asked: Vote) -> Opinion:
     """Run the command in the folder of the convoy, with the change as JSON on its standard input."""
     log = Path(asked.log)
     env = environment(
-        {}, {**marks_of(asked.run, asked.task, asked.attempt), "POSTROOM_REVIEWER": reviewer.name}
+        {}, {**marks_of(asked.run, asked.task, asked.attempt, asked.log), "POSTROOM_REVIEWER": reviewer.name}
     )
     text = encode(asked.change).decode()
     try:

@@ -115,7 +115,7 @@ class _Attempt:
 
     def _setting(self, task: Task) -> Setting:
         job, log = self._job, Path(self._job.log)
-        given, marks = dict(task.env), marks_of(job.run, task.id, job.attempt)
+        given, marks = dict(task.env), marks_of(job.run, task.id, job.attempt, job.log)
         given |= paths_of(job.inputs)
         if job.feedback is not None and not _is_one_call(job):
             told = log.with_suffix(".feedback.json")

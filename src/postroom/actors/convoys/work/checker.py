@@ -15,7 +15,7 @@ from ..rules.attempts import UNRUN
 from ..rules.standing import Note
 from .builtin import Matter
 from .changes import Changes
-from .commands import RUN_MARK, marks_of
+from .commands import marks_of, marks_of_run
 from .doing import Setting
 from .filling import FOLDER, Filler, Unfilled
 from .gates import first_wrong, run_gates
@@ -71,14 +71,16 @@ async def _of_task(order: Check) -> list[Note]:
         given = {**filler.values(task.env), **paths_of(order.inputs)}
     except (NoInput, Unfilled) as error:
         return [Note("inputs", UNRUN, str(error))]
-    setting = Setting(task.cwd, Path(order.log), given, marks_of(order.run, task.id, order.attempt))
+    setting = Setting(
+        task.cwd, Path(order.log), given, marks_of(order.run, task.id, order.attempt, order.log)
+    )
     changes = Changes(result.lines, result.files, result.paths)
     matter = Matter(folder, setting.log, changes, task.files, order.allowed)
     return await _looked(gates, hooks, order.agents, setting, matter)
 
 
 async def _of_convoy(order: CheckConvoy) -> list[Note]:
-    setting = Setting(order.folder, Path(order.log), {}, {RUN_MARK: order.run})
+    setting = Setting(order.folder, Path(order.log), {}, marks_of_run(order.run, order.log))
     clear(setting.log)
     matter = Matter(order.folder, setting.log, allowed=order.allowed)
     return await _looked(order.gates, order.hooks, order.agents, setting, matter)

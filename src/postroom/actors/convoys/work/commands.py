@@ -22,7 +22,7 @@ from .hearing import last_line as last_line
 KILL_AFTER = 5.0
 """Seconds between SIGTERM and SIGKILL for a command that has to end."""
 
-RUN_MARK = "POSTROOM_RUN"
+RUN_MARK, LOGS_MARK = "POSTROOM_RUN", "POSTROOM_LOGS"
 CHUNK = 1 << 16
 
 T = TypeVar("T")
@@ -77,12 +77,17 @@ def environment(given: Mapping[str, str], marks: Mapping[str, str] | None = None
     return {**os.environ, "PATH": path, **given, **(marks or {})}
 
 
-def marks_of(run: str, task: str, attempt: int) -> dict[str, str]:
-    """Variables that name the work: together they are the idempotency key of what it does outside.
+def marks_of(run: str, task: str, attempt: int, log: str) -> dict[str, str]:
+    """Variables that name the work: run and task are the idempotency key of what it does outside.
 
-    ``POSTROOM_ATTEMPT`` counts from 1.
+    ``POSTROOM_ATTEMPT`` counts from 1; ``POSTROOM_LOGS`` is the folder of the run.
     """
-    return {RUN_MARK: run, "POSTROOM_TASK": task, "POSTROOM_ATTEMPT": str(attempt)}
+    return {**marks_of_run(run, log), "POSTROOM_TASK": task, "POSTROOM_ATTEMPT": str(attempt)}
+
+
+def marks_of_run(run: str, log: str) -> dict[str, str]:
+    """Variables that name the run of which this is a log."""
+    return {RUN_MARK: run, LOGS_MARK: str(Path(log).parent)}
 
 
 async def run_command(
@@ -184,25 +189,28 @@ async def _say(stream: trio.abc.SendStream, text: str) -> None:
             return
 
 
-def leftovers(run: str) -> Iterator[int]:
-    """The ids of the processes that carry the mark of a run in their environment."""
-    mark = f"{RUN_MARK}={run}".encode()
+def leftovers(run: str, logs: str) -> Iterator[int]:
+    """The ids of the processes that carry the marks of a run in their environment.
+
+    In a store that was copied, a run has the name of the original, and other logs.
+    """
+    marks = {f"{RUN_MARK}={run}".encode(), f"{LOGS_MARK}={logs}".encode()}
     for entry in Path("/proc").glob("[0-9]*/environ"):
         try:
-            marked = mark in entry.read_bytes().split(b"\0")
+            marked = marks <= set(entry.read_bytes().split(b"\0"))
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue  # it has ended, or is another user's
         if marked:
             yield int(entry.parent.name)
 
 
-def kill_leftovers(run: str) -> int:
+def kill_leftovers(run: str, logs: str) -> int:
     """Kill what a run left behind whose process was killed, and say how many processes that were.
 
     It could not end its commands. They must not go on beside the attempts that replace them.
     """
     killed = 0
-    for process in leftovers(run):
+    for process in leftovers(run, logs):
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
             killed += 1
