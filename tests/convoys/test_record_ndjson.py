@@ -19,16 +19,8 @@ from trio.testing import MockClock
 from postroom.actors.convoys import events as e
 from postroom.actors.convoys.record import ndjson
 from postroom.actors.convoys.record.ndjson import Journal, follow, settle, text_of
+from postroom.mailbox.doorbell import Bell
 from postroom.store.errors import BadInput
-
-
-class Bell:
-    def __init__(self) -> None:
-        self.rung = trio.Event()
-
-    async def wait(self) -> None:
-        await self.rung.wait()
-        self.rung = trio.Event()
 
 
 @pytest.fixture
@@ -215,7 +207,7 @@ async def test_what_is_committed_is_written_soon_although_no_bell_may_be_rung(
         scribe.write(e.ConvoyPaused("x"))
         assert content(path) != whole(scribe)
         if rung:
-            bell.rung.set()
+            bell.ring()
         await trio.sleep(2 * ndjson.GATHER_SECONDS + (0 if rung else ndjson.LOOK_SECONDS))
         assert content(path) == whole(scribe)
         nursery.cancel_scope.cancel()

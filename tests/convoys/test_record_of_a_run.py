@@ -13,16 +13,10 @@ from postroom.actors.convoys.messages import Again, Cancel, Inject, ResolveDead
 from postroom.actors.convoys.record.guard import guard
 from postroom.actors.convoys.record.interrupted import interrupted
 from postroom.actors.convoys.record.ndjson import NAME, follow, settle
+from postroom.mailbox.doorbell import Bell
 from postroom.store.clock import SystemClock
 from postroom.store.memory import MemoryStore
 from postroom.store.port import Store
-
-
-class Silent:
-    """A bell that nobody rings."""
-
-    async def wait(self) -> None:
-        await trio.sleep_forever()
 
 
 def types(folder: Path) -> list[str]:
@@ -39,7 +33,7 @@ async def test_a_run_is_followed_while_it_is_played(tmp_path: Path) -> None:
     store, mine = MemoryStore(SystemClock()), tmp_path / "mine.ndjson"
     tasks = [shell(tmp_path, f"t{n}", "true") for n in range(5)]
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(follow, store, "r1", mine, Silent())
+        nursery.start_soon(follow, store, "r1", mine, Bell())
         await played(store, tmp_path, *tasks)
         nursery.cancel_scope.cancel()
     settle(store, "r1", mine)

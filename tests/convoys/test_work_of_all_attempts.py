@@ -6,14 +6,11 @@ from pathlib import Path
 
 import pytest
 import trio
-from working import shell
+from attrs import evolve
+from played import played, shell
 
-from postroom import open_postroom
-from postroom.actors.convoys.entering import RunRecord, enter
 from postroom.actors.convoys.ledger import Row
-from postroom.actors.convoys.plan import Convoy, Gate, GateKind, Retry, Task
-from postroom.actors.convoys.playing import play
-from postroom.actors.convoys.wires import convoy_wire
+from postroom.actors.convoys.plan import Gate, GateKind
 from postroom.store.clock import SystemClock
 from postroom.store.memory import MemoryStore
 
@@ -21,17 +18,11 @@ TOKEN = "gh" + "p_" + "A1b2" * 9
 FIRST = 'test "$POSTROOM_ATTEMPT" = 1'
 
 
-async def done_by(place: Path, line: str, *gates: Gate, files: tuple[str, ...] = ("made",)) -> Row:
+async def done_by(folder: Path, line: str, *gates: Gate, files: tuple[str, ...] = ("made",)) -> Row:
     """What becomes of a task of two attempts."""
-    folder, logs = place / "work", place / "logs"
-    folder.mkdir()
-    logs.mkdir()
-    task = Task("a", str(folder), shell(line), retry=Retry(1, backoff=0), gates=gates, files=files)
-    convoy = Convoy("test", 1, (task,), str(folder))
-    async with open_postroom(MemoryStore(SystemClock()), wire=convoy_wire()) as office:
-        await enter(office, RunRecord("r1", "/work.toml", {}), convoy)
-        with trio.fail_after(30):
-            report = await play(office, "r1", convoy, logs, stop=trio.Event(), watch=lambda _: None)
+    task = evolve(shell(folder, "a", line, retries=1), gates=gates, files=files)
+    with trio.fail_after(30):
+        report = await played(MemoryStore(SystemClock()), folder, task)
     (row,) = report.tasks
     return row
 

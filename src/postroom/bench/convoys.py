@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import trio
@@ -21,15 +20,16 @@ from ..actors.convoys.events import TaskStarted
 from ..actors.convoys.ledger import Ledger, Report
 from ..actors.convoys.names import EVENTS, manager_of, number_key
 from ..actors.convoys.plan import LOCAL, Convoy, Retry, Task, Work
-from ..actors.convoys.playing import Bell, play
+from ..actors.convoys.playing import play
+from ..actors.convoys.record.facts import facts, pages
 from ..actors.convoys.record.interrupted import interrupted as interrupted_runs
 from ..actors.convoys.record.ndjson import NAME, follow, settle
 from ..actors.convoys.record.putting import pages_of
 from ..actors.convoys.rules.standing import Standing
 from ..actors.convoys.wires import convoy_wire
 from ..actors.memory import KIND
+from ..mailbox.doorbell import Bell
 from ..mailbox.ids import id_text
-from ..store.port import Store
 from ..store.records import Put, Write
 from ..store.urls import open_store
 from .rows import Measured, Params
@@ -47,6 +47,7 @@ PAGE = 100
 
 NOTHING = "postroom.bench.convoys:nothing"
 STARTED = "started\n"
+DONE = "task.done"
 
 
 @cache
@@ -161,20 +162,13 @@ def _player(url: str, run: str, folder: Path) -> subprocess.Popen[str]:
 def _wait_until_done(url: str, run: str, count: int) -> None:
     """Wait until so many tasks of a run are done. Its events are counted, which is quicker than its tasks."""
     store = open_store(url, create=False)
-    done, page = 0, 1
+    done = seen = 0
     while done < count:
-        facts = _page(store, run, page)
-        if facts is None:
-            time.sleep(0.01)
-            continue
-        page += 1
-        done += sum(fact["type"] == "task.done" for fact in facts)
+        time.sleep(0.01)
+        for page in pages(store, run, seen):
+            seen += 1
+            done += sum(fact.type == DONE for fact in page)
     store.close()
-
-
-def _page(store: Store, run: str, page: int) -> list[dict[str, Any]] | None:
-    found = store.records(manager_of(run), EVENTS, number_key(page))
-    return msgspec.json.decode(found[0].value) if found else None
 
 
 def plays_convoy(settings: dict[str, str]) -> None:
@@ -183,9 +177,10 @@ def plays_convoy(settings: dict[str, str]) -> None:
 
     async def main() -> str:
         async with open_postroom(settings["url"], wire=convoy_wire()) as office:
-            convoy = Ledger(office.store).plan(settings["run"])
+            run, ledger = settings["run"], Ledger(office.store)
+            convoy = ledger.plan(run)
             assert convoy is not None
-            report = await play(office, settings["run"], convoy, folder, stop=trio.Event(), watch=_unseen)
+            report = await play(office, run, convoy, folder, stop=trio.Event(), watch=_unseen, ledger=ledger)
             return report.status.value
 
     sys.stdout.write(f"{trio.run(main)}\n")
@@ -234,13 +229,10 @@ def _faults(url: str, run: str, turns: Counter[str]) -> int:
     report = Ledger(store).report(run)
     assert report is not None
     kept: Counter[str] = Counter()
-    page = 1
-    while (facts := _page(store, run, page)) is not None:
-        page += 1
-        for fact in facts:
-            turns[fact["type"].replace(".", "_")] += 1
-            if fact["type"] == "task.done":
-                kept[fact["data"]["task"]] += 1
+    for fact in facts(store, run):
+        turns[fact.type.replace(".", "_")] += 1
+        if fact.type == DONE:
+            kept[fact.data["task"]] += 1
     sound = store.verify(deep=True).ok
     store.close()
     return sum(kept[row.id] != 1 or row.status != "done" for row in report.tasks) + (not sound)
@@ -264,8 +256,8 @@ def events(params: Params) -> Measured:
             nursery.start_soon(follow, store, run, folder / NAME, bell)
             async with open_postroom(store, wire=convoy_wire()) as office:
                 while time.perf_counter() - began < params.seconds:
-                    facts = [TaskStarted(f"t{n}", 1, LOCAL) for n in range(PAGE)]
-                    for page in pages_of(facts, count + 1, 0.0):
+                    begun = [TaskStarted(f"t{n}", 1, LOCAL) for n in range(PAGE)]
+                    for page in pages_of(begun, count + 1, 0.0):
                         number += 1
                         write = Write(manager_of(run), EVENTS, number_key(number), office.wire.encode(page))
                         await office.commit.submit(Put((write,)))

@@ -60,10 +60,6 @@ def allow_order(more: dict[str, float], by: str) -> Allow:
 
 def used_of(convoy: Convoy, standing: Standing) -> list[Used]:
     """How much of its budget a run has used, as far as it has one."""
-    budget, spent, more = convoy.budget, standing.spent, standing.allowed
-    found = (
-        Used("turns", spent.turns, budget.turns and budget.turns + more.turns),
-        Used("tokens", spent.tokens, budget.tokens and budget.tokens + more.tokens),
-        Used("seconds", round(spent.seconds, 1), budget.seconds and budget.seconds + more.seconds),
-    )
-    return [one for one in found if one.bound]
+    from ..actors.convoys.rules.starting import spending
+
+    return [Used(what, round(used, 1), bound) for what, used, bound in spending(convoy.budget, standing)]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import trio
 
     from ..actors.convoys.entering import RunRecord
-    from ..actors.convoys.ledger import Report
+    from ..actors.convoys.ledger import Ledger, Report
     from ..actors.convoys.plan import Convoy
     from ..actors.convoys.record.guard import Breach
     from ..actors.system import System
@@ -30,12 +30,14 @@ ROLES = ("manager", "convoy-worker", "convoy-checker", "convoy-reviewing")
 
 @define
 class Job:
-    """One run in this process. ``orders`` are given to it before it is played.
+    """One run in this process. ``ledger`` reads its ``store``.
 
-    ``signal`` is what interrupted it, if anything did; ``breaches`` what its guard has found.
+    ``orders`` are given to the run before it is played. ``signal`` is what interrupted it, if anything
+    did; ``breaches`` what its guard has found.
     """
 
     store: Store
+    ledger: Ledger
     file: Path
     settings: dict[str, str]
     convoy: Convoy
@@ -62,11 +64,10 @@ class Job:
         given to a run that is played.
         """
         from ..actors.convoys.finding import UnknownRun
-        from ..actors.convoys.ledger import Ledger
         from ..actors.convoys.living import player_of
         from ..actors.convoys.spec.reading import read_convoy, whole_path
 
-        ledger, file = Ledger(self.store), str(whole_path(self.file))
+        ledger, file = self.ledger, str(whole_path(self.file))
         self.run = ledger.newest(file, unfinished=True)
         if self.run is None:
             self.run = ledger.newest(file, unfinished=False)
@@ -126,18 +127,19 @@ class Job:
             self.breaches = tuple(guard(self.store, self.run.id, self.log_folder / NAME))
 
     async def _play(self, office: System, stop: trio.Event, view: View) -> Report:
-        from ..actors.convoys.ledger import Ledger
         from ..actors.convoys.ordering import give
         from ..actors.convoys.playing import play
 
         run = self.run = self.run or await self._enter(office)
-        before = Ledger(self.store).report(run.id)
+        before = self.ledger.report(run.id)
         if before is not None:
             view.recall(before)
         for order in self.orders:
             await give(office, run.id, order)
         self.log_folder.mkdir(parents=True, exist_ok=True)
-        return await play(office, run.id, self.convoy, self.log_folder, stop=stop, watch=view.show)
+        return await play(
+            office, run.id, self.convoy, self.log_folder, stop=stop, watch=view.show, ledger=self.ledger
+        )
 
     async def _enter(self, office: System) -> RunRecord:
         from ..actors.convoys.entering import RunRecord, enter
@@ -167,10 +169,8 @@ class Job:
 
     def _outcome(self) -> Report:
         """What there is to report, also when the process was stopped before it could ask."""
-        from ..actors.convoys.ledger import Ledger
-
         if self.report is None and self.run is not None:
-            self.report = Ledger(self.store).report(self.run.id)
+            self.report = self.ledger.report(self.run.id)
         if self.report is None:
             raise exits.Terminated if self.signal == signal.SIGTERM else KeyboardInterrupt
         return self.report

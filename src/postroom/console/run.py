@@ -55,6 +55,7 @@ def command(args: Namespace, out: TextIO) -> int:
     """
     import trio
 
+    from ..actors.convoys.ledger import Ledger
     from ..actors.convoys.spec.reading import read_convoy, whole_path
     from ..actors.convoys.work.callables import importable_from
     from .job import Job
@@ -67,7 +68,7 @@ def command(args: Namespace, out: TextIO) -> int:
         convoy = read_convoy(file, settings)
         listener = _listener(args, stack)
         store = stack.enter_context(opened_store(args, create=True))
-        job = Job(store, file, settings, convoy, logs_of(args), orders, listener)
+        job = Job(store, Ledger(store), file, settings, convoy, logs_of(args), orders, listener)
         retried = args.retry_failed is not None
         if (args.resume or retried) and (over := job.resume(over=retried)):
             return _finish(args, out, over, job)

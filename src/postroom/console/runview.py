@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from ..actors.convoys.plan import LOCAL
+from ..actors.convoys.rules.states import ACTIVE
 from . import render
 
 if TYPE_CHECKING:
@@ -17,10 +19,6 @@ if TYPE_CHECKING:
 REFRESHES_PER_SECOND = 8
 SILENT = ("pending", "waiting")
 """Statuses that are no news on a line of their own."""
-
-ACTIVE = ("running", "checking", "reviewing")
-LOCAL = "local"
-"""The agent of tasks that say themselves what to run."""
 
 
 class View(Protocol):

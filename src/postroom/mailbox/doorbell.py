@@ -21,7 +21,7 @@ SILENCE = 1.0
 
 async def listen(store: Store, heard: Callable[[], None]) -> None:
     """Call ``heard`` whenever another process may have committed; for ever, until cancelled."""
-    bell = _Bell()
+    bell = Bell()
     off = store.on_commit(bell.ring)
     if off is not None:
         try:
@@ -48,22 +48,27 @@ def each_of(*rings: Callable[[set[str]], None]) -> Callable[[set[str]], None]:
     return ring
 
 
-class _Bell:
-    """Rung by the store itself."""
+class Bell:
+    """Wakes the one who waits; ringing it again before that changes nothing."""
 
     def __init__(self) -> None:
-        self.rung = trio.Event()
+        self._rung = trio.Event()
 
     def ring(self) -> None:
-        self.rung.set()
+        """Let whoever waits, or waits next, go on."""
+        self._rung.set()
+
+    async def wait(self) -> None:
+        """Wait until it was rung since the last time."""
+        await self._rung.wait()
+        self._rung = trio.Event()
 
 
-async def _by_bell(store: Store, bell: _Bell, heard: Callable[[], None]) -> None:
+async def _by_bell(store: Store, bell: Bell, heard: Callable[[], None]) -> None:
     while True:
         with trio.move_on_after(SILENCE):
             while True:
-                await bell.rung.wait()
-                bell.rung = trio.Event()
+                await bell.wait()
                 if store.changed_elsewhere():
                     heard()
         if store.changed_elsewhere():

@@ -35,7 +35,7 @@ from .pulling import OVERDUE, attempt_of, bounced, result_of
 from .record.secrets import redact
 from .rules import attempts, coming, orders
 from .rules.board import Board
-from .rules.standing import Standing
+from .rules.standing import Result, Standing, TaskState
 from .rules.starting import go_on, time_is_up
 from .rules.states import ConvoyStatus
 
@@ -128,26 +128,34 @@ class Manager(Actor):
     @handles(Said)
     async def said(self, reply: Said) -> None:
         """Whoever pulls has done a task, or says why not."""
-        found = attempt_of(self.message.correlation_id)
-        if found is None:
-            return
-        with self._judging() as (board, now):
-            task, attempt = found
-            state = board.tasks.get(task)
-            began = state.tries[-1].started if state is not None and state.tries else now
-            attempts.claimed(board, task, attempt, result_of(reply, now - began, board.convoy.allowed), now)
+
+        def result(board: Board, state: TaskState, now: float) -> Result:
+            began = state.tries[-1].started if state.tries else now
+            return result_of(reply, now - began, board.convoy.allowed)
+
+        self._hear(result)
 
     @handles(Bounced)
     async def bounced(self, notice: Bounced) -> None:
         """Nobody is there who pulls; of other mail that bounced, nothing is heard."""
+
+        def result(board: Board, state: TaskState, _: float) -> Result | None:
+            asked = board.convoy.agent(state.agent).inbox == notice.recipient
+            return bounced(notice) if asked else None
+
+        self._hear(result)
+
+    def _hear(self, made: Callable[[Board, TaskState, float], Result | None]) -> None:
+        """Judge what the message of this turn says of an attempt of somebody who pulls, if it is."""
         found = attempt_of(self.message.correlation_id)
         if found is None:
             return
         with self._judging() as (board, now):
             task, attempt = found
             state = board.tasks.get(task)
-            if state is not None and board.convoy.agent(state.agent).inbox == notice.recipient:
-                attempts.claimed(board, task, attempt, bounced(notice), now)
+            result = made(board, state, now) if state is not None else None
+            if result is not None:
+                attempts.claimed(board, task, attempt, result, now)
 
     @handles(Overdue)
     async def overdue(self, timer: Overdue) -> None:

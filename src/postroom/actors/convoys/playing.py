@@ -10,12 +10,14 @@ from typing import Any
 
 import trio
 
+from ...mailbox.doorbell import Bell
 from ...store.clock import MICROS
 from ...store.errors import Conflict
 from ...store.port import Store
 from ...store.records import Control, InboxSpec, Register, Switch
 from ..system import System
 from .ledger import Ledger, Report
+from .living import player_of
 from .manager import Manager
 from .messages import Begin, Interrupt, Noted
 from .names import checker_of, crew_of, manager_of, worker_of
@@ -57,22 +59,6 @@ RUNNING = TaskStatus.RUNNING
 """Of those who pull, one that runs does so elsewhere, and goes on whoever plays the convoy."""
 
 
-class Bell:
-    """Wakes the one who waits; ringing it again before that changes nothing."""
-
-    def __init__(self) -> None:
-        self._rung = trio.Event()
-
-    def ring(self) -> None:
-        """Let whoever waits, or waits next, go on."""
-        self._rung.set()
-
-    async def wait(self) -> None:
-        """Wait until it was rung since the last time."""
-        await self._rung.wait()
-        self._rung = trio.Event()
-
-
 class Bells:
     """``changed`` rings when anything has, ``still`` when perhaps nothing more will, ``journal`` for it."""
 
@@ -96,13 +82,15 @@ async def play(
     *,
     stop: trio.Event,
     watch: Callable[[Report], None],
+    ledger: Ledger | None = None,
 ) -> Report:
     """Play a run that was entered, from its beginning or from where it was, until it is over.
 
     ``logs`` is an existing folder, which also gets the record as ``events.ndjson``. ``watch`` gets a
     report of every change. Once ``stop`` is set, what runs is cut short and the run is left interrupted;
     a run that pauses is left so once nothing runs. Cancelled, or killed, it can be resumed all the same.
-    Raises ``Conflict`` if another process plays it.
+    A ``ledger`` that has read the run already spares reading it again. Raises ``Conflict`` if another
+    process plays it.
     """
     bells, halts = Bells(), Halts()
     await office.start(
@@ -114,7 +102,7 @@ async def play(
     inboxes = (*crew_of(run), convoy.budget.owner)
     await office.commit.submit(Register(tuple(InboxSpec(address) for address in inboxes)))
     await _tell(office, run, Begin(str(logs)))
-    ledger = Ledger(office.store)
+    ledger = ledger or Ledger(office.store)
     life = _standing(ledger, run).life
     await office.start(worker_of(run), partial(Worker, halts, life), concurrency=convoy.concurrency)
     await office.start(checker_of(run), partial(Checker, halts, life), concurrency=CHECKS_AT_ONCE)
@@ -154,17 +142,10 @@ def wall_of(store: Store) -> float:
 
 def _check_ours(office: System, run: str) -> None:
     """The manager lives once; if it is not here, another process plays this run."""
-    if not _manager_is_at(office.store, run, office.name):
+    if player_of(office.store, run) != office.name:
         raise Conflict(
             f"run {run} is being played", "another process does it", "wait for its end, or stop it first"
         )
-
-
-def _manager_is_at(store: Store, run: str, session: str) -> bool:
-    names = {found.id: found.name for found in store.sessions()}
-    return any(
-        term.name == manager_of(run) and names.get(term.session) == session for term in store.activations()
-    )
 
 
 async def _tell(office: System, run: str, order: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Any
 
 from attrs import frozen
@@ -17,6 +16,7 @@ from .rules.states import TaskStatus
 from .work.filling import FOLDER, Filler, Unfilled
 from .work.inputs import NoInput, read_inputs
 from .work.leaving import leaving_end, leaving_reason
+from .work.outputs import in_record
 
 OVERDUE = Result(TaskStatus.TIMED_OUT, 0.0, "nobody has done it in time", Failure.TIMEOUT)
 UNKNOWN = -1
@@ -109,7 +109,7 @@ def result_of(reply: Said, seconds: float, allowed: Sequence[Allowed] = ()) -> R
     words = "" if reply.output is None else _text(reply.output)
     status = TaskStatus.DONE if reply.status == "done" else TaskStatus.FAILED
     failure = None if status is TaskStatus.DONE else Failure.ERROR
-    outputs = tuple(_artifact(name, value) for name, value in reply.outputs.items())
+    outputs = tuple(in_record(name, "text", _text(value)) for name, value in reply.outputs.items())
     reason = reply.reason or ("" if failure is None else f"its worker says {reply.status}")
     return Result(
         status,
@@ -122,13 +122,6 @@ def result_of(reply: Said, seconds: float, allowed: Sequence[Allowed] = ()) -> R
         lines=UNKNOWN,
         files=UNKNOWN,
     )
-
-
-def _artifact(name: str, value: Any) -> Artifact:
-    """An output that came in a reply: it is kept where it is, in the record of its task."""
-    text = _text(value)
-    raw = text.encode()
-    return Artifact(name, "text", len(raw), sha256(raw).hexdigest(), "", text)
 
 
 def _text(value: Any) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 import trio
 
+from ....mailbox.doorbell import Bell
 from ....store.port import Store
 from . import facts
 from .files import open_own, sync_folder, write_whole
@@ -28,12 +28,6 @@ LOOK_SECONDS = 1.0
 
 GATHER_SECONDS = 0.05
 """How long after a bell to wait for more, which is then written at once."""
-
-
-class Bell(Protocol):
-    """Wakes the one who waits: a hint that there may be more."""
-
-    async def wait(self) -> None: ...
 
 
 def lines(run: str, page: Iterable[facts.RawFact]) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from ..rules.attempts import UNRUN
 from ..work.callables import resolve
 from ..work.commands import environment, last_line, marks_of, run_command
 from ..work.halts import Halts
+from ..work.hearing import clear
 from .saying import Opinion, of_answer, of_command
 from .votes import Vote, Voted
 
@@ -62,21 +63,11 @@ async def _ask_command(reviewer: Declared, asked: Vote) -> Opinion:
     )
     text = encode(asked.change).decode()
     try:
-        _empty(log)
+        clear(log)
         ended = await run_command(reviewer.command, cwd=asked.cwd, env=env, log=log, stdin=text)
-        return of_command(ended.code, _words(log), ended.reason)
+        return of_command(ended.code, ended.words, ended.reason)
     except OSError as error:
         return Opinion(UNRUN, f"could not be started: {error.strerror or error}")
-
-
-def _empty(log: Path) -> None:
-    """A review that is made again begins with an empty log."""
-    log.unlink(missing_ok=True)
-
-
-def _words(log: Path) -> str:
-    """All that a reviewer said: its verdict may be a long line."""
-    return log.read_text(errors="replace")
 
 
 def _ask_call(call: str, asked: Vote) -> Opinion:

@@ -7,14 +7,12 @@ from typing import Any, cast
 
 from attrs import evolve, frozen
 
-from ....mailbox import codec
-from ....store.errors import BadInput
 from ..messages import Said
 from ..record.secrets import redact
 from ..rules.attempts import BLOCKED, PASSED, UNRUN
 from ..rules.standing import Note
 from ..work.commands import last_line
-from ..work.counting import counted
+from ..work.counting import counted, table_in
 
 WORDS = {"pass": PASSED, "block": BLOCKED}
 CODES = {0: PASSED, 1: BLOCKED}
@@ -95,18 +93,6 @@ def _of_word(word: object, text: str, tokens: int | None) -> Opinion:
 
 
 def _last_table(words: str) -> Mapping[str, Any] | None:
-    for line in reversed(words.split("\n")):
-        if line.lstrip().startswith("{") and (table := _table(line)) is not None:
-            return table
-    return None
-
-
-def _table(line: str) -> Mapping[str, Any] | None:
-    try:
-        value = codec.strict(line)
-    except BadInput:
-        return None
-    if not isinstance(value, dict):
-        return None
-    table = cast(dict[str, Any], value)
-    return table if any(key in table for key in KEYS) else None
+    """The last table that says anything of a review."""
+    tables = map(table_in, reversed(words.split("\n")))
+    return next((table for table in tables if table and any(key in table for key in KEYS)), None)

@@ -59,7 +59,7 @@ def checked(board: Board, id: str, attempt: int, notes: Sequence[Note], now: flo
         return
     state.notes += notes
     board.events += [_of_gate(id, attempt, note) for note in notes]
-    wrong = [note for note in notes if note.verdict not in (PASSED, SKIPPED)]
+    wrong = wrong_among(notes)
     if wrong:
         state.checked = False
         reason = f"{wrong[0].name}: {wrong[0].text}" if wrong[0].text else f"{wrong[0].name} did not pass"
@@ -68,6 +68,11 @@ def checked(board: Board, id: str, attempt: int, notes: Sequence[Note], now: flo
     if any(note.verdict == PASSED for note in notes):
         state.checked = True
     _review(board, id, now)
+
+
+def wrong_among(notes: Sequence[Note]) -> list[Note]:
+    """What has not passed. Who says nothing that is known has not."""
+    return [note for note in notes if note.verdict not in (PASSED, SKIPPED)]
 
 
 def reviewed(

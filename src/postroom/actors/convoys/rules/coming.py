@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from .. import events as e
 from ..plan import HookPoint
 from .actions import Check, CheckConvoy, Halt, Review
-from .attempts import PASSED, SKIPPED, requeue, route_of
+from .attempts import requeue, route_of, wrong_among
 from .board import Board
 from .ending import close, has_checks
 from .failing import stop
@@ -54,7 +54,7 @@ def convoy_checked(board: Board, point: HookPoint, notes: Sequence[Note]) -> Non
     awaited = not standing.began if before else standing.closing
     if is_over(board.status) or board.status is ConvoyStatus.INTERRUPTED or not awaited:
         return
-    wrong = [note for note in notes if note.verdict not in (PASSED, SKIPPED)]
+    wrong = wrong_among(notes)
     reason = "; ".join(f"{note.name}: {note.text}" for note in wrong)
     board.events.append(e.ConvoyChecked(point, not wrong, reason))
     if wrong:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from .. import events as e
+from ..plan import Budget
 from .actions import Alarm, Start
 from .board import Board
 from .ending import conclude, pause
-from .standing import Try
+from .standing import Standing, Try
 from .states import ConvoyStatus, is_over
 
 TICK = 0.001
@@ -24,6 +25,17 @@ def go_on(board: Board, now: float) -> None:
     if not is_over(board.status):
         conclude(board)
     _count_from(board, now, counted)
+
+
+def spending(budget: Budget, standing: Standing) -> list[tuple[str, float, float]]:
+    """What is used of each thing that is bounded, and its bound with what was allowed besides."""
+    spent, more = standing.spent, standing.allowed
+    everything = (
+        ("turns", spent.turns, _bound(budget.turns, more.turns)),
+        ("tokens", spent.tokens, _bound(budget.tokens, more.tokens)),
+        ("seconds", spent.seconds, _bound(budget.seconds, more.seconds)),
+    )
+    return [(what, used, bound) for what, used, bound in everything if bound]
 
 
 def time_is_up(board: Board, now: float) -> None:
@@ -89,13 +101,8 @@ def _start(board: Board, id: str, now: float) -> None:
 
 def _budget_reached(board: Board) -> bool:
     """Whether the next attempt would go beyond what may be spent; then the convoy pauses and asks."""
-    budget, spent, more = board.convoy.budget, board.standing.spent, board.standing.allowed
-    for what, used, bound in (
-        ("turns", spent.turns, _bound(budget.turns, more.turns)),
-        ("tokens", spent.tokens, _bound(budget.tokens, more.tokens)),
-        ("seconds", spent.seconds, _seconds(board)),
-    ):
-        if bound and used >= bound:
+    for what, used, bound in spending(board.convoy.budget, board.standing):
+        if used >= bound:
             _ask(board, what, used, bound)
             return True
     return False

@@ -1,4 +1,4 @@
-"""How many tokens an agent says that it used: in the last line of its words, or in what its call returns."""
+"""What a line of JSON among the words tells, and how many tokens an agent says in one that it used."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def of_words(words: str) -> tuple[str, int | None]:
     A line that tells nothing else is none of its words.
     """
     before, line = _last_line(words)
-    table = _table(line)
+    table = table_in(line) or {}
     tokens = counted(table.get(TOKENS))
     return (before if tokens is not None and len(table) == 1 else words), tokens
 
@@ -44,10 +44,11 @@ def _last_line(words: str) -> tuple[str, str]:
     return words[:start], kept[start:]
 
 
-def _table(line: str) -> Mapping[str, Any]:
+def table_in(line: str) -> dict[str, Any] | None:
+    """The JSON object that a line is; None for any other line."""
     if not line.lstrip().startswith("{"):
-        return {}
+        return None
     try:
         return cast("dict[str, Any]", strict(line))
     except BadInput:
-        return {}
+        return None

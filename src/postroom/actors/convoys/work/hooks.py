@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from attrs import evolve
 
-from ....mailbox.codec import strict
-from ....store.errors import BadInput
 from ..plan import Agent, Hook, HookKind, Work
 from ..rules.attempts import BLOCKED, PASSED, SKIPPED
 from ..rules.standing import Note
+from .counting import table_in
 from .doing import Setting, do
 from .gates import first_wrong
 from .trying import Tried, noted, try_command
@@ -62,21 +60,11 @@ async def _ask(hook: Hook, agent: Agent, setting: Setting) -> Tried:
 
 def _validated(tried: Tried) -> Tried:
     """By its last line of JSON, which must be a table that says ``"ok": true``."""
-    said = _last_table(tried.words)
+    tables = map(table_in, reversed(tried.words.splitlines()))
+    said = next((table for table in tables if table is not None), None)
     if said is None:
         return Tried(BLOCKED, "it has said no line of JSON", tried.words)
     if said.get("ok") is True:
         return tried
     why = next((said[key] for key in ("reason", "text", "error") if isinstance(said.get(key), str)), "")
     return Tried(BLOCKED, why or "it does not say that all is well", tried.words)
-
-
-def _last_table(words: str) -> dict[str, Any] | None:
-    for line in reversed(words.splitlines()):
-        if line.lstrip().startswith("{"):
-            try:
-                table: dict[str, Any] = strict(line)
-            except BadInput:
-                continue
-            return table
-    return None

@@ -12,6 +12,7 @@ from ....mailbox.codec import canonical
 from ....store.errors import BadInput
 from ..allowed import Allowed
 from ..plan import Output, OutputKind
+from ..record.files import sync_folder
 from ..rules.standing import Artifact
 from .leaving import leaving_end
 from .paths import Unsafe, read_inside
@@ -40,15 +41,19 @@ def collect(
     return tuple(_collected(output, said, folder, shelf, allowed) for output in outputs)
 
 
+def in_record(name: str, kind: str, text: str) -> Artifact:
+    """An output that is kept in the record of its task itself."""
+    raw = text.encode()
+    return Artifact(name, kind, len(raw), sha256(raw).hexdigest(), "", text)
+
+
 def _collected(
     output: Output, said: Sequence[str], folder: str, shelf: Path, allowed: Sequence[Allowed]
 ) -> Artifact:
     if not NAME.fullmatch(output.name):
         raise NoOutput(f"output {output.name} has a name that no file can have")
     if output.kind is OutputKind.SUMMARY:
-        text = leaving_end("".join(said), allowed)
-        raw = text.encode()
-        return Artifact(output.name, output.kind, len(raw), sha256(raw).hexdigest(), "", text)
+        return in_record(output.name, output.kind, leaving_end("".join(said), allowed))
     raw = _file(output, folder) if output.kind is OutputKind.FILE else _json(output, said)
     if len(raw) > MOST_BYTES:
         raise NoOutput(f"output {output.name} is larger than 1 MiB")
@@ -106,14 +111,5 @@ def _keep(raw: bytes, shelf: Path, name: str) -> Path:
         file.flush()
         os.fsync(file.fileno())
     coming.replace(kept)
-    _sync(shelf)
+    sync_folder(shelf)
     return kept
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
