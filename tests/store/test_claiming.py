@@ -10,6 +10,7 @@ from port_verbs import (
     a_message,
     claim,
     counts,
+    do,
     refusal,
     register,
     send,
@@ -116,6 +117,24 @@ def test_a_claimer_that_may_not_take_a_lone_message_gets_the_others(store: Engin
     others = [send(store).id for _ in range(2)]
     assert [d.id for d in claim(store, alone_ok=False)] == others
     assert [d.id for d in claim(store)] == [lone.id]
+
+
+def test_a_claim_that_passes_over_a_lone_message_says_that_there_is_more(store: Engine) -> None:
+    register(store, INBOX)
+    urgent, lone = r.Claim((INBOX,), 10), send(store)
+    claim(store, lease_us=0)
+    send(store, a_message(INBOX, priority=3))
+    first = do(store, urgent, r.Claimed)
+    assert ([d.alone for d in first.deliveries], first.more) == ([False], True)
+    second = do(store, urgent, r.Claimed)
+    assert ([d.id for d in second.deliveries], second.more) == ([lone.id], False)
+
+
+def test_a_claimer_that_may_not_take_a_lone_message_is_not_told_of_it(store: Engine) -> None:
+    register(store, INBOX)
+    send(store)
+    claim(store, lease_us=0)
+    assert do(store, r.Claim((INBOX,), 10, alone_ok=False), r.Claimed) == r.Claimed([])
 
 
 def test_an_ordered_inbox_gives_one_message_at_a_time(store: Engine, clock: ManualClock) -> None:

@@ -130,7 +130,8 @@ class Claim(Struct, gc=False):
 class Claimed(Struct, gc=False):
     """The messages leased by one claim; empty when there was nothing to do.
 
-    ``more`` says that there may be others although fewer than ``limit`` came: room on the disk is tight.
+    ``more`` says that there are others although fewer than ``limit`` came: room on the disk is tight, or
+    one must travel alone, was not the first in line and may be claimed next.
     """
 
     deliveries: list[Delivery]

@@ -36,13 +36,15 @@ def claim(tx: Tx, op: Claim, gone: Gone) -> Claimed | PostroomError:
         inboxes.append(inbox)
     deliveries: list[Delivery] = []
     taken: list[int] = []
+    left = False
     for inbox in inboxes:
         timekeeping.refresh(tx, inbox, gone)
         if op.key is not None:
             deliveries += _repeat(tx, op, inbox)
         if inbox.paused or len(deliveries) >= op.limit:
             continue
-        rows = _choose(tx, op, inbox, op.limit - len(deliveries), company=bool(deliveries))
+        rows, passed = _choose(tx, op, inbox, op.limit - len(deliveries), company=bool(deliveries))
+        left |= passed
         if rows:
             inbox.empty = None
             taken += [row[0] for row in rows]
@@ -50,7 +52,7 @@ def claim(tx: Tx, op: Claim, gone: Gone) -> Claimed | PostroomError:
             if rows[0][15]:
                 break
     _take(tx, op, taken)
-    return Claimed(deliveries)
+    return Claimed(deliveries, more=left and op.alone_ok)
 
 
 def _repeat(tx: Tx, op: Claim, inbox: Inbox) -> list[Delivery]:
@@ -62,20 +64,23 @@ def _repeat(tx: Tx, op: Claim, inbox: Inbox) -> list[Delivery]:
     return deliveries
 
 
-def _choose(tx: Tx, op: Claim, inbox: Inbox, limit: int, *, company: bool) -> list[Any]:
-    """The rows to lease: company that may travel together, or one message that must go alone."""
+def _choose(tx: Tx, op: Claim, inbox: Inbox, limit: int, *, company: bool) -> tuple[list[Any], bool]:
+    """The rows to lease: company that may travel together, or one message that must go alone.
+
+    And whether one that must go alone was passed over.
+    """
     if inbox.ordered:
         if tx.row("ordered_blocked", inbox.id)[0]:
-            return []
+            return [], False
         limit = 1
     rows = _sound(tx, op, inbox, "claim_select", tx.boot, limit)
     if not any(row[15] for row in rows):
-        return rows
+        return rows, False
     if rows[0][15] and op.alone_ok and not company:
-        return rows[:1]
+        return rows[:1], False
     if inbox.ordered:
-        return []
-    return _sound(tx, op, inbox, "claim_company", tx.boot, limit)
+        return [], True
+    return _sound(tx, op, inbox, "claim_company", tx.boot, limit), True
 
 
 def _sound(tx: Tx, op: Claim, inbox: Inbox, query: str, *args: Any) -> list[Any]:

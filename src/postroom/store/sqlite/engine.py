@@ -323,7 +323,7 @@ class SqliteEngine:
             return claiming.claim(tx, op, self._gone)
         answer = claiming.claim(tx, structs.replace(op, limit=FEW), self._gone)
         if isinstance(answer, r.Claimed):
-            answer.more = len(answer.deliveries) >= FEW
+            answer.more |= len(answer.deliveries) >= FEW
         return answer
 
     def _open_session(self, tx: Tx, op: r.OpenSession) -> r.Session:
