@@ -36,7 +36,9 @@ async def test_two_actors_whose_mail_was_taken_back_both_get_it(autojump_clock: 
     assert [(one.state, one.attempts) for one in found] == [("done", 2), ("done", 2)]
 
 
-async def test_struck_mail_that_is_not_first_in_line_comes_after_the_others(autojump_clock: MockClock) -> None:
+async def test_struck_mail_that_is_not_first_comes_after_the_others(
+    autojump_clock: MockClock,
+) -> None:
     class Slow(Actor):
         @handles(Job)
         async def work(self, job: Job) -> Answer:

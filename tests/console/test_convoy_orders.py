@@ -23,6 +23,14 @@ command = "true"
 depends_on = ["b"]
 """
 
+GATED = """
+[convoy]
+gates = ["echo gate >> looked; test -e mended"]
+hooks = [{ name = "after", on = "post_convoy", command = "echo hook >> looked" }]
+[tasks.a]
+command = "true"
+"""
+
 
 @pytest.fixture
 def failed(shell: Shell) -> Shell:
@@ -54,6 +62,29 @@ def test_what_failed_is_done_again_by_the_run_itself(failed: Shell) -> None:
     document = failed.json("run", "work.toml", "--retry-failed", "b", "--allow", "turns=2")
     assert (document["run"], document["status"]) == (run, "done")
     assert failed.json("run", "work.toml", "--retry-failed")["status"] == "done"
+
+
+def test_a_run_that_only_its_gates_failed_is_looked_at_again_and_its_tasks_stay_done(shell: Shell) -> None:
+    Path("work.toml").write_text(GATED)
+    document = shell.json("run", "work.toml", code=1)
+    assert "--retry-failed" in document["next"][0]
+    answer = shell.json("retry", "work.toml")
+    assert (answer["tasks"], answer["reopened"], answer["status"]) == ([], True, "interrupted")
+    assert "--resume" in answer["next"][0]
+    assert shell.json("retry", "work.toml", code=4)["reopened"] is False, "it was reopened before"
+    assert shell.json("run", "work.toml", "--resume", code=1)["status"] == "failed"
+    Path("mended").touch()
+    document = shell.json("run", "work.toml", "--retry-failed")
+    assert outcome(document) == {"a": ("done", 1)}
+    assert Path("looked").read_text() == "gate\ngate\ngate\nhook\n"
+    assert "to be done again: nothing; it is done" in shell.text("retry", "work.toml", code=4)
+
+
+def test_a_person_is_told_that_the_gates_of_the_convoy_are_to_look_again(shell: Shell) -> None:
+    Path("work.toml").write_text(GATED)
+    shell.json("run", "work.toml", code=1)
+    told = shell.text("retry", "work.toml")
+    assert "to be done again: what looks at the whole convoy; it is interrupted" in told
 
 
 def test_retrying_what_never_ran_is_refused(shell: Shell) -> None:
@@ -126,3 +157,12 @@ def test_a_cancelled_run_is_over_without_anybody_playing_it(shell: Shell) -> Non
     shell.json("run", "work.toml", code=130)
     answer = shell.json("cancel", "work.toml", "--reason", "out of time")
     assert (answer["tasks"], answer["status"], answer["next"]) == (["c"], "failed", [])
+
+
+def test_one_task_of_several_is_cancelled_and_the_others_go_on(shell: Shell) -> None:
+    Path("work.toml").write_text(WORK.replace("turns = 2", "turns = 1"))
+    Path("mended").touch()
+    shell.json("run", "work.toml", code=130)
+    assert shell.json("cancel", "work.toml", "c", "--reason", "not wanted")["tasks"] == ["c"]
+    document = shell.json("run", "work.toml", "--resume", "--allow", "turns=1", code=1)
+    assert outcome(document) == {"a": ("done", 1), "b": ("done", 1), "c": ("cancelled", 0)}

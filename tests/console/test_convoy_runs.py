@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,16 @@ def test_the_status_of_a_run_has_every_attempt_and_what_checked_it(two: Shell) -
     assert (good["claimed"], good["checked"]) == (True, True)
     assert [check["verdict"] for check in good["checks"]] == ["passed"]
     assert "1 passed" in two.text("status", "good.toml")
+
+
+def test_what_tasks_have_printed_is_for_their_owner_alone(two: Shell) -> None:
+    folders = [Path(two.json("status", name)["logs"]) for name in ("good.toml", "bad.toml")]
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o700, 0o700]
+
+
+def test_a_store_that_is_not_there_yet_is_begun_by_a_run(shell: Shell) -> None:
+    assert shell.error("status", code=5) == "store_unavailable"
+    assert "postroom run FILE" in shell.err
 
 
 def test_the_status_of_the_whole_is_told_without_a_run(two: Shell) -> None:

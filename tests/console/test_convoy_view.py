@@ -36,7 +36,7 @@ def lines_of(*reports: Report, before: Report | None = None) -> list[str]:
 def test_each_change_is_told_once() -> None:
     running = report_of(TaskState(S.RUNNING, 1, agent="local"))
     assert lines_of(running, running, report_of(TaskState(S.DONE, 1))) == [
-        "run run-1 of work: 1 tasks",
+        "run run-1 of work: 1 task",
         "running    a",
         "done       a",
     ]

@@ -193,6 +193,35 @@ def test_what_cannot_be_planned_is_bad_input(words: tuple[str, ...], said: str) 
     assert seen.err.count("\n") == 1
 
 
+FOLDER = "[convoy]\nfolder = 'out'\n[tasks.a]\ncommand = 'true'\n"
+
+
+@pytest.mark.parametrize(("made", "what"), [(False, "no such folder"), (True, "not a folder")])
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_the_folder_of_a_convoy_must_be_there_before_the_run(
+    here: Path, command: str, made: bool, what: str
+) -> None:
+    Path("folder.toml").write_text(FOLDER)
+    if made:
+        Path("out").touch()
+    seen = run((command, "folder.toml"))
+    assert (seen.code, seen.out) == (2, "")
+    do = "create it before the run, or name another"
+    assert seen.err == f"postroom: folder.toml:2: convoy.folder: {what}: {here}/out ({do})\n"
+    assert not Path(".postroom").exists()
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_convoy_that_could_not_be_read_again_is_no_run(command: str) -> None:
+    tasks = "".join(f"[tasks.t{n}]\ncommand = ['echo', '{{{{input.x}}}}']\n" for n in range(200))
+    Path("long.toml").write_text(f"[input]\nx = '{'x' * 200_000}'\n{tasks}")
+    seen = run((command, "long.toml"))
+    assert (seen.code, seen.out) == (2, "")
+    assert seen.err.startswith("postroom: long is too long once its defaults and inputs are filled in: ")
+    if command == "run":
+        assert document("runs") == {"runs": []}
+
+
 def test_modules_beside_the_file_are_found() -> None:
     Path("steps_of_a_plan.py").write_text("def work(n): ...\n")
     Path("call.toml").write_text("[tasks.a]\ncall = 'steps_of_a_plan:work'\narguments = { m = 1 }\n")

@@ -161,7 +161,7 @@ async def test_a_convoy_heeds_what_its_file_allows(tmp_path: Path, autojump_cloc
         "fails": "failed",
     }
     states = {row.id: row.state for row in report.tasks}
-    assert states["tells"].outputs[0].text == f"{TOKEN}\n"
+    assert states["tells"].outputs[0].text == TOKEN
     assert states["fails"].reason == f"exit 1: {TOKEN}"
     assert states["fails"].feedback.output == f"{TOKEN}\n"
     assert kept["prompt"] == f"use {TOKEN}"

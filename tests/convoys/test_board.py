@@ -5,10 +5,20 @@ from __future__ import annotations
 from boards import DONE, GATES, NO, PANEL, YES, Play, started, task
 
 from postroom.actors.convoys import events as e
-from postroom.actors.convoys.plan import Agent, Hook, HookKind, HookPoint, Input, Output, OutputKind, Retry
-from postroom.actors.convoys.rules import coming
+from postroom.actors.convoys.plan import (
+    Agent,
+    Budget,
+    Hook,
+    HookKind,
+    HookPoint,
+    Input,
+    Output,
+    OutputKind,
+    Retry,
+)
+from postroom.actors.convoys.rules import coming, orders
 from postroom.actors.convoys.rules.actions import Check, CheckConvoy, Review
-from postroom.actors.convoys.rules.standing import Artifact, Failure, Note
+from postroom.actors.convoys.rules.standing import Artifact, Failure, Note, Spent
 
 ONCE = Retry(retries=0)
 BEFORE, AFTER = HookPoint.PRE_CONVOY, HookPoint.POST_CONVOY
@@ -79,6 +89,15 @@ def test_a_claim_that_a_gate_refutes_stays_claimed_and_not_checked() -> None:
     assert (one["a"].claimed, one["a"].checked) == (True, False)
     assert (one["a"].failure, one["a"].reason) == (Failure.GATE, "tests: 2 failed")
     assert one.of(e.GateFailed) == [e.GateFailed("a", 1, "tests", 3.0, "2 failed")]
+
+
+def test_an_attempt_that_is_made_again_is_neither_claimed_nor_checked() -> None:
+    one = Play(task("a", gates=GATES))
+    one.begin()
+    one.done("a")
+    one.checked("a", Note("tests", "blocked"))
+    one.rested("a")
+    assert (one["a"].status, one["a"].claimed, one["a"].checked) == ("running", False, None)
 
 
 def test_a_gate_that_could_not_run_or_says_what_nobody_knows_is_no_pass() -> None:
@@ -239,6 +258,32 @@ def test_what_checks_of_the_convoy_say_twice_or_too_late_is_not_heard() -> None:
     one.then(coming.convoy_checked, AFTER, [Note("clean", "unrun", "cut short")])
     assert one.status == "interrupted"
     assert one.begin() == [CheckConvoy(AFTER)]
+
+
+def test_the_checks_of_the_end_are_asked_for_once_whatever_else_is_heard() -> None:
+    one = Play(task("a"), hooks=CHECKED_CONVOY[1:])
+    one.begin()
+    assert one.done("a") == [CheckConvoy(AFTER)]
+    assert one.go_on() == []
+
+
+def test_a_run_that_is_cancelled_in_its_last_checks_has_failed() -> None:
+    one = Play(task("a"), hooks=CHECKED_CONVOY[1:])
+    one.begin()
+    one.done("a")
+    one.then(orders.cancel, [], "out of time", one.now)
+    assert (one.status, one.board.standing.stopped) == ("failed", "cancelled: out of time")
+
+
+def test_a_run_that_goes_on_after_a_pause_does_not_say_that_it_waits() -> None:
+    two = Play(task("a"), task("b", "a"), budget=Budget(turns=1))
+    two.begin()
+    two.done("a")
+    assert (two.status, two.board.standing.paused) == ("paused", "its budget is used up: 1 of 1 turns")
+    two.interrupt()
+    two.then(orders.allow, Spent(turns=1), "me", two.now)
+    two.begin()
+    assert (two.status, two.board.standing.paused) == ("running", "")
 
 
 def test_a_blocked_task_holds_back_what_needs_it() -> None:

@@ -68,6 +68,25 @@ def test_a_task_whose_agents_are_all_left_alone_waits_for_the_first_to_come_back
     assert agents(run.askable("a", 40)) == [("3", "a")]
 
 
+def test_a_fallback_that_is_back_lets_start_who_waited() -> None:
+    team = (Agent("a", threshold=1, cooldown=90.0, fallback="b"), Agent("b", threshold=1, cooldown=60.0))
+    run = Play(*asks("1", "2", "3", "4", "5", "6"), concurrency=2, agents=team)
+    run.begin()
+    for id in ("1", "2", "3", "4"):
+        run.fails(id)
+    assert agents(run.askable("a", 60)) == [("5", "b")]
+    assert agents(run.done("5")) == [("6", "b")]
+
+
+def test_commands_of_tasks_have_no_breaker_however_many_fail() -> None:
+    run = Play(*(task(id, retry=ONCE) for id in "12345"), concurrency=1)
+    run.begin()
+    for id in "1234":
+        run.fails(id)
+    assert run.statuses["5"] == "running"
+    assert run.board.standing.breakers == {}
+
+
 def test_fallbacks_that_run_in_a_circle_are_each_asked_once() -> None:
     team = (Agent("a", threshold=1, fallback="b"), Agent("b", threshold=1, fallback="a"))
     run = tripped("1", "2", "3", team=team)

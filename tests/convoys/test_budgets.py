@@ -6,9 +6,9 @@ import pytest
 from boards import Play, started, task
 
 from postroom.actors.convoys import events as e
-from postroom.actors.convoys.plan import Budget
+from postroom.actors.convoys.plan import Agent, Budget, Retry
 from postroom.actors.convoys.rules import orders
-from postroom.actors.convoys.rules.actions import Action, Alarm, Start, Tell
+from postroom.actors.convoys.rules.actions import Action, Alarm, Await, Start, Tell
 from postroom.actors.convoys.rules.standing import Spent
 from postroom.actors.convoys.rules.starting import time_is_up
 from postroom.store.errors import BadInput, Conflict
@@ -36,19 +36,28 @@ def test_a_run_whose_turns_are_used_up_pauses_tells_its_owner_and_goes_on_when_a
     assert run.status == "done"
 
 
-def test_tokens_count_when_they_are_said_and_one_who_does_not_say_is_named_once() -> None:
-    run = three(tokens=100)
+def waiting_for_an_agent() -> Play:
+    """A run of two turns, both begun: an agent has failed, another task waits for it, and one runs."""
+    one, other = (task(id, agent="dev", retry=Retry(retries=0)) for id in "ab")
+    agents = (Agent("dev", ("cat",), threshold=1, cooldown=300.0),)
+    run = Play(one, other, task("c"), concurrency=1, agents=agents, budget=Budget(turns=2))
     run.begin()
-    run.done("a")
-    run.killed()
-    run.begin()
-    run.done("b")
-    assert run.of(e.BudgetUncounted) == [e.BudgetUncounted("local")]
-    run = three(tokens=100)
-    run.begin()
-    run.done("a", tokens=60)
-    run.done("b", tokens=60)
-    assert (run.status, run.board.standing.spent.tokens) == ("paused", 120)
+    assert run.fails("a") == [Await("dev", 300.0), Start("c", 1, "local")]
+    return run
+
+
+def test_a_run_whose_turns_are_used_up_asks_also_if_all_that_is_left_waits_for_its_agent() -> None:
+    run = waiting_for_an_agent()
+    assert run.done("c") == [Tell("test pauses: its budget is used up: 2 of 2 turns")]
+    assert (run.status, allow(run, turns=1), run.status) == ("paused", [], "running")
+    assert started(run.askable("dev", 300.0)) == [("b", 1)]
+
+
+def test_nobody_is_asked_for_more_on_behalf_of_a_task_that_was_cancelled_while_it_waited() -> None:
+    run = waiting_for_an_agent()
+    run.then(orders.cancel, ["b"], "no", run.now)
+    run.done("c")
+    assert (run.status, run.of(e.BudgetReached)) == ("failed", [])
 
 
 def test_where_no_tokens_are_bound_nobody_is_named_for_not_counting_them() -> None:

@@ -48,6 +48,11 @@ async def test_a_command_sees_its_marks_and_its_own_settings(log: Path) -> None:
     assert said(log).splitlines() == ["run-1 build 2 hello", str(log.parent)]
 
 
+def test_no_task_can_hide_the_marks_of_its_run() -> None:
+    seen = environment({"POSTROOM_RUN": "other", "A": "b"}, marks_of("run-1", "build", 1, "/logs/b.1.log"))
+    assert (seen["POSTROOM_RUN"], seen["A"]) == ("run-1", "b")
+
+
 async def test_a_command_reads_what_it_is_told(log: Path) -> None:
     assert (await run("wc -c", log, stdin="x" * 1_000_000)).words.strip() == "1000000"
 

@@ -31,6 +31,12 @@ def test_who_owns_a_folder_owns_what_is_in_it() -> None:
     assert started(two.done("c")) == [("b", 1)]
 
 
+def test_what_is_in_a_folder_waits_for_who_owns_the_folder() -> None:
+    two = Play(task("a", files=("src",)), task("b", files=("src/ui/x.py",)))
+    assert started(two.begin()) == [("a", 1)]
+    assert started(two.done("a")) == [("b", 1)]
+
+
 def test_files_are_held_while_a_task_is_checked_and_are_free_while_it_rests() -> None:
     two = Play(task("a", files=("x",), gates=GATES), task("b", files=("x",)))
     two.begin()

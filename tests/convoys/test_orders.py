@@ -39,6 +39,10 @@ def cancel(run: Play, *ids: str) -> list[Action]:
     return run.then(orders.cancel, ids, "caller_cancelled", run.now)
 
 
+def settle(run: Play, id: str, resolution: str, text: str = "") -> list[Action]:
+    return run.then(orders.settle_dispute, id, resolution, "me", text, run.now)
+
+
 def inject(run: Play, one: Task, key: str = "k") -> list[Action]:
     return run.then(orders.inject, one, "me", key)
 
@@ -209,6 +213,13 @@ def test_a_task_is_added_and_waits_for_what_it_needs() -> None:
     assert started(run.done("a")) == [("b", 1)]
 
 
+def test_an_added_task_that_needs_what_is_done_starts_at_once() -> None:
+    run = Play(task("a"), task("z"))
+    run.begin()
+    run.done("a")
+    assert started(inject(run, task("b", "a"))) == [("b", 1)]
+
+
 def test_the_same_key_again_changes_nothing_also_after_a_kill() -> None:
     run = Play(task("a"))
     run.begin()
@@ -244,21 +255,22 @@ def test_a_task_that_is_added_while_the_convoy_is_checked_at_its_end_has_it_chec
 def test_a_person_passes_what_is_disputed_and_the_run_goes_on() -> None:
     run = disputed()
     assert run.status == "paused"
-    assert started(run.then(orders.settle_dispute, "a", "pass", "me", "it is fine")) == [("b", 1)]
+    assert started(settle(run, "a", "pass", "it is fine")) == [("b", 1)]
     assert run.of(e.DisputeResolved) == [e.DisputeResolved("a", "pass", "me", "it is fine")]
     assert (run["a"].checked, run.status) == (True, "running")
 
 
 def test_a_person_fails_what_is_disputed_and_what_needs_it_is_left_out() -> None:
     run = disputed()
-    run.then(orders.settle_dispute, "a", "fail", "me", "no")
+    settle(run, "a", "fail", "no")
     assert run.statuses == {"a": "failed", "b": "skipped"}
+    assert run["a"].reason == "no"
     assert run.status == "failed"
 
 
 def test_a_person_has_it_done_again_and_the_next_attempt_is_told_what_all_have_said() -> None:
     run = disputed()
-    assert started(run.then(orders.settle_dispute, "a", "again", "me", "use longer names")) == [("a", 2)]
+    assert started(settle(run, "a", "again", "use longer names")) == [("a", 2)]
     told = run["a"].feedback
     assert told is not None
     assert told.reason == "use longer names"
@@ -274,9 +286,9 @@ def test_a_run_with_two_disputes_goes_on_when_the_second_is_settled() -> None:
     for id in "ab":
         run.done(id)
         run.reviewed(id, "blocked", NO)
-    assert run.then(orders.settle_dispute, "a", "pass", "me", "") == []
+    assert settle(run, "a", "pass", "") == []
     assert run.board.standing.paused == "1 disputed task waits for a person"
-    assert started(run.then(orders.settle_dispute, "b", "pass", "me", "")) == [("c", 1)]
+    assert started(settle(run, "b", "pass", "")) == [("c", 1)]
 
 
 def test_a_dead_letter_is_resolved_once_and_its_task_stays_as_it_is() -> None:
@@ -307,8 +319,12 @@ REFUSED: list[tuple[type[Exception], str, Callable[[Play], object]]] = [
         lambda run: orders.inject(run.board, task("n", inputs=(Input("x", "d", "x"),)), "me", "k"),
     ),
     (BadInput, "n owns f/g", lambda run: orders.inject(run.board, task("n", files=("f/g",)), "me", "k")),
-    (Conflict, "a is failed", lambda run: orders.settle_dispute(run.board, "a", "pass", "me", "")),
-    (BadInput, "no task is named z", lambda run: orders.settle_dispute(run.board, "z", "pass", "me", "")),
+    (Conflict, "a is failed", lambda run: orders.settle_dispute(run.board, "a", "pass", "me", "", run.now)),
+    (
+        BadInput,
+        "no task is named z",
+        lambda run: orders.settle_dispute(run.board, "z", "pass", "me", "", run.now),
+    ),
     (Conflict, "d is no open dead letter", lambda run: orders.resolve_dead(run.board, "d", "me", "")),
 ]
 
@@ -333,7 +349,7 @@ def test_an_order_that_is_refused_changes_nothing(
 def test_a_resolution_that_nobody_knows_is_refused() -> None:
     run = disputed()
     with pytest.raises(BadInput, match="resolution maybe"):
-        orders.settle_dispute(run.board, "a", "maybe", "me", "")
+        orders.settle_dispute(run.board, "a", "maybe", "me", "", run.now)
     assert run.statuses["a"] == "disputed"
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from postroom.actors.convoys.allowed import Allowed
-from postroom.actors.convoys.messages import Perform, Wanted
+from postroom.actors.convoys.messages import Wanted
 from postroom.actors.convoys.plan import Agent, Task, Work
 from postroom.actors.convoys.pulling import LONGEST_FILLED, Unsendable, wanted
 from postroom.actors.convoys.rules.standing import Artifact, Failure, Feedback
+from postroom.actors.convoys.work.jobs import Job
 from postroom.mailbox.codec import MAX_BYTES, encode
 
 TOKEN = "ghp_" + "a1B2" * 9
@@ -39,7 +40,7 @@ def sent(prompt: str, *, inputs: dict[str, Artifact] | None = None, **more: Any)
 
 def asked(prompt: str, **more: Any) -> tuple[Wanted, tuple[str, ...]] | Unsendable:
     task = Task("t", "/", Work(prompt=prompt), agent="who")
-    return wanted(Perform("r1", task, 2, Agent("who", inbox="worker/w"), "/log", "/work", **more))
+    return wanted(Job("r1", task, 2, Agent("who", inbox="worker/w"), "/log", "/work", **more))
 
 
 def test_each_blank_is_filled_by_what_the_input_is(tmp_path: Path) -> None:

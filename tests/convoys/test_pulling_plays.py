@@ -133,6 +133,30 @@ async def test_what_is_thrown_away_times_out(tmp_path: Path, autojump_clock: Moc
     assert puller.store.verify(deep=True).ok
 
 
+async def test_a_task_that_is_overdue_is_given_to_nobody_and_its_next_attempt_is(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    puller = Puller(tmp_path, autojump_clock)
+    async with puller.plays(puller.task("a", timeout=50, retries=1)):
+        await puller.until(lambda: bool(puller.reports) and puller.row("a").attempts == 2)
+        assert (await puller.pull())["attempt"] == 2
+    assert (puller.row("a").status, puller.desk.poll(INBOX)) == ("done", [])
+    assert puller.store.counts(INBOX)[0].expired == 1
+
+
+async def test_a_task_that_is_put_back_after_it_was_overdue_is_given_to_nobody(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    puller = Puller(tmp_path, autojump_clock)
+    async with puller.plays(puller.task("a", timeout=50)):
+        mail = await puller.mail()
+        puller.desk.extend(mail.id, mail.fence, 1000)
+        await puller.until(lambda: puller.row("a").status == "timed-out")
+        puller.desk.nack(mail.id, mail.fence, release=True)
+        assert puller.desk.poll(INBOX) == []
+    assert puller.store.verify(deep=True).ok
+
+
 async def test_what_nobody_looks_at_times_out_and_its_late_answer_changes_nothing(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:

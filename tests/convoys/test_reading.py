@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from convoy_files import Folder
 
 from postroom.actors.convoys.plan import DEFAULT_CONCURRENCY, DEFAULT_RETRIES, DEFAULT_TIMEOUT
 from postroom.actors.convoys.spec.faults import BadFile
+from postroom.actors.convoys.spec.parsing import LONGEST
 from postroom.actors.convoys.spec.reading import read_convoy
 from postroom.store.errors import BadInput
 
@@ -73,6 +75,26 @@ def test_bytes_that_are_not_utf8_are_refused_with_line_and_column(tmp_path: Path
         read_convoy(file)
 
 
+def test_a_file_that_begins_with_a_byte_order_mark_is_read_without_it(tmp_path: Path) -> None:
+    file = tmp_path / "work.toml"
+    file.write_bytes(codecs.BOM_UTF8 + b"[tasks.a]\ncommand = 'true'\n")
+    assert [task.id for task in read_convoy(file).tasks] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (f"# {'x' * LONGEST}", f"longer than {LONGEST} bytes"),
+        (f"a = {'[' * 5000}{']' * 5000}", "nested too deep: at most 64 levels are taken"),
+        (f"a = {2**64}", "an integer beyond 63 bits"),
+    ],
+)
+def test_a_file_beyond_a_limit_is_told_so_and_not_that_it_is_no_toml(
+    folder: Folder, text: str, what: str
+) -> None:
+    assert folder.refused(text).lines() == [f"{folder.file}: {what} (make it smaller)"]
+
+
 def test_a_file_that_is_not_there_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no such file"):
         read_convoy(tmp_path / "none.toml")
@@ -127,6 +149,10 @@ def test_a_file_that_is_not_there_is_bad_input(tmp_path: Path) -> None:
         (
             "[tasks.a]\ncommand='no-such-program | cat'",
             "tasks.a.command: command not found: no-such-program (install it, or correct its name)",
+        ),
+        (
+            "[tasks.a]\ncommand='true'\nenv={PATH=''}",
+            "tasks.a.command: command not found: true (install it, or correct its name)",
         ),
         (
             "[tasks.a]\ncommand=['./no-such-program']",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import tarfile
 from hashlib import sha256
 from pathlib import Path
@@ -134,6 +135,18 @@ def test_a_long_log_keeps_its_beginning_and_its_end(tmp_path: Path, monkeypatch:
     assert log == "".join([*lines[:4], "... 9930 bytes left out ...\n", *lines[-3:]])
 
 
+def test_a_secret_at_the_edge_of_what_is_kept_of_a_log_does_not_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "HEAD", 40)
+    monkeypatch.setattr(exporting, "TAIL", 40)
+    (tmp_path / "t.1.log").write_text(f"this it was:\n{TOKEN}\n{'line' * 30}\n{TOKEN}\n it was\n")
+    export(entered().store, "r1", tmp_path, tmp_path / "run.tar.gz")
+    log = unpacked(tmp_path / "run.tar.gz")["logs/t.1.log"]
+    assert TOKEN[4:14] not in log
+    assert TOKEN[-10:] not in log
+
+
 def test_links_are_not_followed_and_other_files_stay_where_they_are(tmp_path: Path) -> None:
     logs, other = tmp_path / "logs", tmp_path / "other.log"
     (logs / "in").mkdir(parents=True)
@@ -155,6 +168,27 @@ def test_only_its_owner_may_read_it_and_nothing_is_written_over(tmp_path: Path) 
         export(store, "r1", tmp_path, target)
     assert target.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["run.tar.gz"]
+
+
+def test_what_is_exported_is_durable_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    sync, link = os.fsync, os.link
+
+    def synced(number: int) -> None:
+        done.append("synced")
+        sync(number)
+
+    def named(source: str, target: Path, *, follow_symlinks: bool) -> None:
+        done.append("named")
+        link(source, target, follow_symlinks=follow_symlinks)
+
+    store = entered().store
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "link", named)
+    export(store, "r1", tmp_path, tmp_path / "run.tar.gz")
+    assert done == ["synced", "named", "synced"]
 
 
 def test_a_link_at_the_target_is_not_written_through(tmp_path: Path) -> None:

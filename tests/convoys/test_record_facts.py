@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 from attrs import fields
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scribe import Scribe
 
 from postroom.actors.convoys import events as e
 from postroom.actors.convoys.names import EVENTS, manager_of, number_key
 from postroom.actors.convoys.record.facts import Fact, RawFact, facts, fault_of, iso, page_before, pages
-from postroom.actors.convoys.record.putting import LONGEST_EVENT, LONGEST_PAGE, NAMED, pages_of
+from postroom.actors.convoys.record.putting import LONGEST_EVENT, LONGEST_PAGE, LONGEST_TEXT, NAMED, pages_of
 from postroom.actors.convoys.record.secrets import find
 from postroom.actors.convoys.wires import convoy_wire
 from postroom.mailbox import codec
@@ -73,6 +73,12 @@ def test_what_is_left_out_of_a_long_text_is_its_middle() -> None:
     assert "characters left out" in text
 
 
+def test_a_secret_in_the_middle_of_a_long_text_is_not_cut_in_two() -> None:
+    for before in range(LONGEST_TEXT // 2 - 60, LONGEST_TEXT // 2 + 1, 5):
+        fact, _ = on_record(e.ConvoyPaused(f"{'x ' * (before // 2)}{TOKEN} {'y' * LONGEST_TEXT}"))
+        assert TOKEN[4:14] not in fact.data["reason"]
+
+
 def test_a_secret_is_taken_out_and_an_event_says_so() -> None:
     event, note = on_record(e.TaskRetried("t", 1, "error", f"exit 1: bad token {TOKEN}", 1.0))
     assert event.data["reason"] == "exit 1: bad token [redacted: github-token]"
@@ -91,6 +97,7 @@ def test_no_text_of_an_event_is_a_way_out_for_a_secret(name: str) -> None:
 
 
 @given(st.lists(st.integers(0, 6000), max_size=300))
+@example([6000] * 40)
 def test_pages_fit_a_record_and_number_their_facts_in_order(lengths: list[int]) -> None:
     written = list(pages_of((e.ConvoyPaused("\x01" * n) for n in lengths), 5, 1.0))
     assert [fact.seq for page in written for fact in page] == list(range(5, 5 + len(lengths)))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from postroom.actors.convoys import events as e
 from postroom.actors.convoys.plan import Input, OnExhausted, Output, OutputKind, Retry, Reviewing, Route
+from postroom.actors.convoys.rules import attempts
 from postroom.actors.convoys.rules.actions import Rest, Review, Tell
 from postroom.actors.convoys.rules.retrying import pause
 from postroom.actors.convoys.rules.standing import Artifact, Failure, Feedback, Note
@@ -41,6 +42,17 @@ def test_while_one_task_rests_its_place_is_free_for_another() -> None:
     two = Play(task("a"), task("b"), concurrency=1)
     assert started(two.begin()) == [("a", 1)]
     assert started(two.fails("a")) == [("b", 1)]
+
+
+def test_a_rest_that_is_over_wakes_no_later_attempt() -> None:
+    one = Play(task("a", retry=Retry(retries=3)))
+    one.begin()
+    one.fails("a")
+    one.killed()
+    one.begin()
+    one.fails("a")
+    assert one.then(attempts.rested, "a", 1) == []
+    assert started(one.then(attempts.rested, "a", 2)) == [("a", 3)]
 
 
 def test_the_next_attempt_is_told_what_was_wrong_with_the_last() -> None:
@@ -157,6 +169,15 @@ def test_a_task_that_stops_the_convoy_lets_what_runs_end_and_nothing_more_start(
     assert many.of(e.ConvoyStopped) == [e.ConvoyStopped("a failed: exit 1")]
     assert many.done("b") == []
     assert many.status == "failed"
+
+
+def test_a_stopped_convoy_keeps_its_first_reason() -> None:
+    two = Play(task("a", retry=STOP), task("b", retry=STOP))
+    two.begin()
+    two.fails("a")
+    two.fails("b", reason="exit 2")
+    assert two.of(e.ConvoyStopped) == [e.ConvoyStopped("a failed: exit 1")]
+    assert two.board.standing.stopped == "a failed: exit 1"
 
 
 def test_in_a_stopped_convoy_nothing_is_tried_again() -> None:

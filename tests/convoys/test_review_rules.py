@@ -56,6 +56,14 @@ def test_stand_ins_are_asked_only_for_who_could_not_vote(votes: list[str], place
     assert len(votes) + wanted <= max(len(votes), places + votes.count("unrun"))
 
 
+@given(VOTES, st.integers(1, 5), st.integers(0, 9))
+def test_who_could_not_vote_is_stood_in_for_while_somebody_is_left(
+    votes: list[str], places: int, bench: int
+) -> None:
+    wanted = still_wanted(places, notes(votes), asked=len(votes), bench=bench)
+    assert len(votes) + wanted >= min(places + votes.count("unrun"), bench)
+
+
 # Who is asked
 
 
@@ -127,6 +135,7 @@ def test_a_budget_that_is_used_up_is_named(
         (0, '{"verdict": "block", "text": "no", "tokens": 5}\n', Opinion("blocked", "no", 5)),
         (0, 'x\n{"verdict": "pass"}\nwarning: late\n', Opinion("passed")),
         (0, '{"verdict": "block"}\n{"a": 1}\n{not json}\n', Opinion("blocked")),
+        (0, '{"verdict": "pass"}\n{"verdict": "block", "text": "no"}\n', Opinion("blocked", "no")),
         (1, '{"verdict": "pass", "text": "ok"}', Opinion("blocked", "ok (but it ended with exit 1)")),
         (0, '{"tokens": 3}', Opinion("passed", "", 3)),
         (1, '{"tokens": 3, "text": "bad"}', Opinion("blocked", "bad", 3)),

@@ -72,10 +72,20 @@ async def test_an_answer_that_comes_too_late_changes_nothing(autojump_clock: Moc
     stage = Stage(autojump_clock)
     async with fleet(memory_store()) as us:
         critic = await asked(us, order(PULL), stage=stage)
+        (mail,) = critic.poll("critic/pull-1", lease=1000)
         await stage.answers(1)
-        reply(critic, {"verdict": "pass"})
+        critic.ack(mail.id, mail.fence, encode({"verdict": "pass"}))
         await trio.sleep(10)
     assert [one.verdict for one in stage.told] == ["unrun"]
+
+
+async def test_who_pulls_is_not_given_a_review_whose_time_is_over(autojump_clock: MockClock) -> None:
+    stage = Stage(autojump_clock)
+    async with fleet(memory_store()) as us:
+        critic = await asked(us, order(PULL), stage=stage)
+        await stage.answers(1)
+        assert critic.poll("critic/pull-1") == []
+        assert critic.store.counts("critic/pull-1")[0].expired == 1
 
 
 async def test_a_reviewer_who_is_nowhere_is_stood_in_for_at_once(autojump_clock: MockClock) -> None:

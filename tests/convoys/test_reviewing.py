@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+from attrs import evolve
 from fleet import fleet
 from reviews import RUN, Stage, declared, order
 from trio.testing import MockClock
@@ -176,6 +177,18 @@ async def test_the_same_order_again_repeats_the_verdict_and_asks_nobody(autojump
         told = await stage.answers(3)
     assert told[0] == told[1]
     assert [one.attempt for one in told] == [1, 1, 2]
+    assert len(stage.asked) == 2
+
+
+async def test_another_result_of_the_same_attempt_is_looked_at_anew(autojump_clock: MockClock) -> None:
+    stage = Stage(autojump_clock)
+    first = order(Reviewing(reviewers=declared("ok-1")))
+    async with fleet(memory_store()) as us:
+        office = await stage.set_up(await us.join("p1"))
+        await office.send(reviewing_of(RUN), first)
+        await stage.answers(1)
+        await office.send(reviewing_of(RUN), evolve(first, result=evolve(first.result, output="made again")))
+        await stage.answers(2)
     assert len(stage.asked) == 2
 
 

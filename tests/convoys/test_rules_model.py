@@ -261,7 +261,7 @@ class Runs(RuleBasedStateMachine):
     @rule(data=st.data(), resolution=st.sampled_from(["pass", "fail", "again"]))
     def a_dispute_is_settled(self, data: st.DataObject, resolution: str) -> None:
         id = data.draw(st.sampled_from(self.disputed()))
-        self.order(orders.settle_dispute, id, resolution, "me", "so it is")
+        self.order(orders.settle_dispute, id, resolution, "me", "so it is", self.run.now)
 
     # What holds all the time
 
@@ -345,6 +345,9 @@ class Runs(RuleBasedStateMachine):
         for id, state in board.tasks.items():
             assert state.status not in LOST or ended[id] == state.status
             assert (state.dead is None) or self.run.of(e.DeadAdded)
+            if state.status in (TaskStatus.FAILED, TaskStatus.TIMED_OUT):
+                lost = state.attempts == 0 or state.failure is Failure.INPUT
+                assert lost or state.dead is not None
 
     # And in the end
 
@@ -372,7 +375,7 @@ class Runs(RuleBasedStateMachine):
         elif self.checks:
             self.the_convoy_is_checked("passed")
         elif self.disputed():
-            self.order(orders.settle_dispute, self.disputed()[0], "pass", "me", "")
+            self.order(orders.settle_dispute, self.disputed()[0], "pass", "me", "", self.run.now)
         elif self.run.status == "paused":
             self.order(orders.allow, Spent(100, 1000, 1000.0), "me", self.run.now)
         else:

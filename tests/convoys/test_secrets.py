@@ -127,6 +127,11 @@ def test_several_secrets_are_taken_out_in_one_go_and_each_kind_is_said_once() ->
         assert secret not in clean
 
 
+def test_of_secrets_that_overlap_nothing_is_left() -> None:
+    clean, kinds = redact("see https://me:password=abc12@tail99z for more")
+    assert (clean, kinds) == ("see https://me:[redacted: connection-string] for more", ("connection-string",))
+
+
 ASCII = st.characters(min_codepoint=9, max_codepoint=126)
 PIECES = st.one_of(
     st.text(ASCII, max_size=12), st.sampled_from([t.replace("<>", s) for _, t, s in SECRETS.values()])

@@ -122,7 +122,9 @@ def test_a_budget_of_turns_bounds_the_attempts(folder: Folder) -> None:
 
 
 CHAIN = "[tasks.a]\ncommand='make'\n[tasks.b]\ncommand='make'\ndepends_on=['a']\n".replace("make", "echo x")
+MADE = "[tasks.a]\ncommand='echo'\noutputs={o='summary'}\n"
 DEV = "[agents.dev]\ncommand = 'cat'\n"
+THREE = "".join(f"[[review.reviewers]]\nname='r{n}'\ncommand='cat'\n" for n in range(3))
 
 
 @pytest.mark.parametrize(
@@ -146,6 +148,23 @@ DEV = "[agents.dev]\ncommand = 'cat'\n"
             DEV + "[tasks.a]\nprompt='Go'\nagent='dev'\ngates=['test -f x']",
             "agents are asked, and [budget] has no bound",
         ),
+        (
+            THREE + "[review]\ndisputed_after=3\n[tasks.a]\ncommand='echo'\nreview='panel'",
+            "a: it has 2 attempts, so it fails before 3 panels dispute it",
+        ),
+        *(
+            (
+                MADE + f"[tasks.b]\ninputs={{x='a.o'}}\n{part}",
+                "b: the shell reads input.x as part of its line: put it in env, and name that",
+            )
+            for part in (
+                "command='echo {{input.x}}'",
+                "command='echo'\ngates=['test {{input.x|lower}} = y']",
+                "command='echo'\nhooks=[{command='echo {{input.x}}'}]",
+                "steps=[{command='echo {{ input.x }}'}]",
+                "steps=[{command='echo', gates=['test {{input.x}}']}]",
+            )
+        ),
     ],
 )
 def test_what_may_not_be_meant_is_a_warning(folder: Folder, text: str, warning: str) -> None:
@@ -158,10 +177,26 @@ def test_what_may_not_be_meant_is_a_warning(folder: Folder, text: str, warning: 
         "[convoy]\nconcurrency=1\n" + CHAIN,
         "[tasks.a]\ncommand='echo'\nfiles=['src']\n[tasks.b]\ncommand='echo'\nfiles=['srcs']",
         DEV + "[budget]\nturns=5\n[tasks.a]\nprompt='Go'\nagent='dev'\ngates=['test -f x']",
+        "[convoy]\nconcurrency=1\n" + MADE + "[tasks.b]\ninputs={x='a.o'}\nenv={X='{{input.x}}'}\n"
+        "command='echo \"$X\"'\n"
+        "gates=[['echo', 'it is', '{{input.x}}'], ['sh', '-c', 'echo $1', 'sh', '{{input.x}}']]",
+        "[input]\ny='1'\n[tasks.a]\ncommand='echo {{input.y}} {{convoy.folder}}'",
+        THREE + "[review]\ndisputed_after=3\n[tasks.a]\ncommand='echo'\nreview='panel'\nretries=2",
+        THREE + "[review]\ndisputed_after=3\n[tasks.a]\ncommand='echo'\nreview='fast'",
     ],
 )
 def test_what_is_meant_gives_no_warning(folder: Folder, text: str) -> None:
     assert advice(folder.read(text)) == []
+
+
+def test_files_behind_a_link_of_the_folder_are_a_warning(folder: Folder) -> None:
+    (folder.path / "inside").mkdir()
+    (folder.path / "in").symlink_to("inside")
+    text = "[tasks.a]\ncommand='echo'\nfiles=['in/x', 'in', 'inside/y', 'gone/z']"
+    assert advice(folder.read(text)) == [
+        f"a: {one} leads to {other} by a symbolic link: name that, if it is meant"
+        for one, other in (("in/x", "inside/x"), ("in", "inside"))
+    ]
 
 
 def test_very_many_warnings_of_a_kind_are_counted(folder: Folder) -> None:

@@ -9,6 +9,7 @@ from convoy_files import Folder
 
 TASK = "[tasks.a]\ncommand = 'true'\n"
 DEV = "[agents.dev]\ncommand = 'cat'\n"
+EVA = '[agents.eva]\ninbox = "worker/eva"\n'
 ANNA = "[[review.reviewers]]\nname = 'anna'\ncommand = 'cat'\n"
 
 
@@ -33,6 +34,17 @@ ANNA = "[[review.reviewers]]\nname = 'anna'\ncommand = 'cat'\n"
         (
             "[convoy]\nmax_concurrency = 3\n" + TASK,
             '2: convoy.max_concurrency: only concurrency = "auto" has that (lower concurrency itself)',
+        ),
+        (TASK + "depends_on = [3]", "3: tasks.a.depends_on[0]: must be a text, not 3"),
+        (
+            TASK + "files = ['x', 'a\\u0000b']".replace("'", '"'),
+            "3: tasks.a.files[1]: must be a text, not 'a\\x00b'",
+        ),
+        (TASK + "env = { A = 1, B = '2' }", "3: tasks.a.env.A: must be a text, not 1"),
+        ("[tasks.a]\ncommand = ['true', 3]", "2: tasks.a.command[1]: must be a text, not 3"),
+        (
+            "[tasks.a]\ncommand = ['', 'x']",
+            "2: tasks.a.command: must be a list of texts, or one text for the shell, not ['', 'x']",
         ),
         ("[convoy]\nfolder = 3\n" + TASK, "2: convoy.folder: must be a text that says something, not 3"),
         (
@@ -179,6 +191,10 @@ ANNA = "[[review.reviewers]]\nname = 'anna'\ncommand = 'cat'\n"
             "3: tasks.a.hooks[0]: a hook of type guard has no command (give it a command)",
         ),
         (
+            EVA + TASK + "hooks = [{ type = 'agent', agent = 'eva', prompt = 'look' }]",
+            "5: tasks.a.hooks[0].agent: eva pulls, and a hook cannot wait (name another)",
+        ),
+        (
             TASK + "hooks = [{ type = 'review' }]",
             "3: tasks.a.hooks[0]: a hook that reviews needs a reviewer (declare [[review.reviewers]])",
         ),
@@ -307,6 +323,30 @@ def test_all_faults_of_a_file_are_told_at_once_in_the_order_of_its_lines(folder:
         "what": "no task is named lnt",
         "do": "did you mean lint?",
     }
+
+
+def test_an_input_of_the_wrong_kind_hides_neither_the_others_nor_what_is_wrong_elsewhere(
+    folder: Folder,
+) -> None:
+    text = """\
+        [input]
+        all = ["a", "b"]
+        one = "1"
+        [tasks.a]
+        command = "echo {{input.one}} {{input.all}} {{input.on}}"
+    """
+    assert folder.lines(text) == [
+        "2: input.all: must be a text or a number, not ['a', 'b']",
+        "5: tasks.a.command: nothing is named input.on (did you mean input.one?)",
+    ]
+
+
+def test_of_a_long_circle_its_beginning_and_its_end_are_told(folder: Folder) -> None:
+    tasks = (f"[tasks.t{n}]\ncommand = 'true'\ndepends_on = ['t{(n + 1) % 500}']\n" for n in range(500))
+    assert folder.lines("".join(tasks)) == [
+        "3: tasks.t0.depends_on: need each other: t0 -> t1 -> t2 -> t3 -> t4 -> t5 -> t6 -> t7 -> t8 -> t9"
+        " -> t10 -> (489 more) -> t0 (remove one of these)"
+    ]
 
 
 def test_a_fault_that_is_alone_is_one_line(folder: Folder) -> None:

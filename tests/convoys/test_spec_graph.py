@@ -56,6 +56,11 @@ def test_a_circle_is_found_if_there_is_one_and_each_name_in_it_needs_the_next(
     assert len(named) == len(set(named))
 
 
+def test_a_circle_begins_with_its_first_name_wherever_it_was_entered() -> None:
+    needs = {"a": [], "b": ["d"], "c": ["a", "b"], "d": ["c"]}
+    assert list(cycles_in(needs)) == [["b", "d", "c", "b"]]
+
+
 def test_very_many_circles_are_not_all_told() -> None:
     needs = {f"{n}": [f"{n}"] for n in range(100)}
     assert len(list(cycles_in(needs))) == MOST_CYCLES

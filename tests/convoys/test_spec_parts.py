@@ -308,7 +308,7 @@ def test_the_folder_of_a_convoy_can_be_set(folder: Folder) -> None:
     (task,) = folder.read(text, {"place": "there"}).tasks
     assert task.work.command[1] == f"{folder.path}/there/out"
     assert folder.faults(text) == [
-        f"convoy.folder: no such folder: {folder.path}/here (create it, or name another)"
+        f"convoy.folder: no such folder: {folder.path}/here (create it before the run, or name another)"
     ]
 
 

@@ -14,6 +14,7 @@ from postroom.actors.convoys.plan import Convoy
 from postroom.actors.convoys.spec.reading import read_convoy
 from postroom.actors.convoys.spec.writing import resolved
 from postroom.actors.convoys.work.callables import importable_from
+from postroom.store.errors import BadInput
 
 
 @settings(deadline=None)
@@ -67,3 +68,18 @@ def test_the_examples_are_read_again_as_they_were(name: str, tmp_path: Path) -> 
         convoy = read_convoy(examples / name)
         (tmp_path / "again.toml").write_text(resolved(convoy))
         assert read_convoy(tmp_path / "again.toml") == convoy
+
+
+def test_a_convoy_whose_resolved_text_is_longer_than_what_people_write_is_read_again(folder: Folder) -> None:
+    tasks = "".join(f"[tasks.t{n}]\ncommand = 'true'\ngates = ['true']\n" for n in range(500))
+    convoy = folder.read(f"[defaults]\nenv = {{ NOTE = '{'x' * 3000}' }}\n{tasks}")
+    text = resolved(convoy)
+    assert len(text) > 2**20
+    assert folder.read(text) == convoy
+
+
+def test_a_convoy_that_could_not_be_read_again_is_refused_before_it_is_written_out(folder: Folder) -> None:
+    tasks = "".join(f"[tasks.t{n}]\ncommand = ['echo', '{{{{input.x}}}}']\n" for n in range(400))
+    convoy = folder.read(f"[input]\nx = '{'x' * 100_000}'\n{tasks}")
+    with pytest.raises(BadInput, match=r"work is too long once .*at most 16 MiB.*split it"):
+        resolved(convoy)

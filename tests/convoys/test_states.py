@@ -18,7 +18,7 @@ from postroom.actors.convoys.rules.states import (
     moved,
 )
 
-PERSONS = ("uphold", "overrule", "again", "cancel")
+PERSONS = ("uphold", "leave out", "overrule", "again", "cancel")
 
 
 def test_every_task_status_can_be_reached_from_pending() -> None:

@@ -26,6 +26,7 @@ from postroom.actors.convoys.plan import (
 )
 from postroom.actors.convoys.rules.standing import Artifact, Failure, Feedback, Note
 from postroom.actors.convoys.work.attempt import make
+from postroom.actors.convoys.work.calls import Calls
 
 KEY = "AKIA" + "Z7Q2M4X8K1P5R9T3"
 WRITER = Agent("writer", ("sh", "-c", "cat > prompt; echo written"))
@@ -77,6 +78,13 @@ async def test_feedback_is_never_taken_for_a_blank_itself(bench: Bench) -> None:
     inputs = {"x": Artifact("x", "text", 1, "", "", "{{feedback}}")}
     found = await prompted(bench, "{{input.x}}: {{feedback}}", 2, feedback=feedback, inputs=inputs)
     assert found == "{{feedback}}: Attempt 1 failed (error): {{input.x}} {{feedback}}"
+
+
+async def test_a_retry_is_told_the_words_of_the_gate_that_it_did_not_pass(bench: Bench) -> None:
+    notes = (Note("tests", "blocked", "exit 1", output="FAILED test_a\nassert 1 == 2\n"),)
+    feedback = Feedback(1, Failure.GATE, "tests: exit 1", notes=notes)
+    found = await prompted(bench, "{{feedback}}", 2, feedback=feedback)
+    assert found.endswith("- tests: blocked: exit 1\n  FAILED test_a\n  assert 1 == 2")
 
 
 async def test_a_command_finds_what_was_wrong_in_a_file(bench: Bench) -> None:
@@ -193,16 +201,17 @@ def call(name: str, **arguments: Any) -> Work:
 
 TOUCHES_NOTHING = """
 import sys, trio
-from postroom.actors.convoys.messages import Perform
 from postroom.actors.convoys.plan import Agent, Task, Work
 from postroom.actors.convoys.work.attempt import make
+from postroom.actors.convoys.work.calls import Calls
+from postroom.actors.convoys.work.jobs import Job
 
-job = Perform("r", Task("t", "/", Work(call="gc:enable")), 1, Agent("local"), "/nowhere/log", "/")
+job = Job("r", Task("t", "/", Work(call="gc:enable")), 1, Agent("local"), "/nowhere/log", "/")
 seen = []
 events = ("open", "os.remove", "os.listdir", "os.scandir", "os.mkdir", "os.rename", "os.symlink")
-trio.run(make, job)  # what is imported once is there now
+trio.run(make, job, Calls())  # what is imported once is there now
 sys.addaudithook(lambda event, args: seen.append((event, args)) if event in events else None)
-result = trio.run(make, job)
+result = trio.run(make, job, Calls())
 assert result.failure is None, result
 assert not seen, seen
 """
@@ -214,7 +223,7 @@ async def test_a_call_that_answers_nothing_touches_no_file() -> None:
 
 async def test_a_call_that_is_made_again_after_a_kill_begins_with_an_empty_log(calls: Bench) -> None:
     calls.log.write_text("from before\n")
-    await make(calls.job(calls.task(work=call("nothing"))), again=True)
+    await make(calls.job(calls.task(work=call("nothing"))), Calls(), again=True)
     assert not calls.log.exists()
 
 

@@ -95,6 +95,17 @@ def test_a_link_among_the_files_of_a_task_leads_nowhere(bench: Bench, tmp_path: 
     assert c.changes(before, c.look_at(str(bench.folder), ("src", "../outside", "src/deeper"))) == c.Changes()
 
 
+def test_a_task_that_points_its_own_link_elsewhere_has_changed_it(bench: Bench) -> None:
+    link = bench.folder / "current"
+    before = c.look_at(str(bench.folder), ("current",))
+    for target in ("one", "two"):
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+        after = c.look_at(str(bench.folder), ("current",))
+        assert c.changes(before, after) == c.Changes(1 if target == "one" else 2, 1, ("current",))
+        before = after
+
+
 def test_a_pipe_keeps_nobody_waiting(bench: Bench) -> None:
     os.mkfifo(bench.folder / "pipe")
     assert c.look_at(str(bench.folder), ()).seen["pipe"].content == b""

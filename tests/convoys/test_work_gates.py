@@ -147,6 +147,12 @@ async def test_a_secret_in_the_words_blocks(bench: Bench) -> None:
     assert (note.verdict, note.text.partition(" in ")[2]) == ("blocked", "what it said:2")
 
 
+async def test_what_a_task_owns_is_searched_also_where_it_has_not_changed(bench: Bench) -> None:
+    bench.write("src/a", KEY)
+    (note,) = await tried(bench, SCAN, changes=Changes(), owned=("src",))
+    assert note.text == "found aws-key-id in src/a:1"
+
+
 async def test_a_convoy_is_searched_as_a_whole(bench: Bench) -> None:
     (note,) = await tried(bench, SCAN)
     assert note.verdict == "passed"

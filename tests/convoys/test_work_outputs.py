@@ -15,6 +15,7 @@ from postroom.actors.convoys.rules.standing import Artifact, Failure, Result
 from postroom.actors.convoys.work.outputs import last_block
 
 FILE, SUMMARY, JSON = OutputKind.FILE, OutputKind.SUMMARY, OutputKind.JSON
+KEY = "AKIA" + "Z7Q2M4X8K1P5R9T3"
 
 
 @pytest.fixture
@@ -43,9 +44,15 @@ async def test_a_file_is_kept_as_it_was(bench: Bench) -> None:
 async def test_a_summary_is_the_end_of_the_words(bench: Bench) -> None:
     result = await left(bench, "yes line | head -n 3000; echo the end", SUMMARY)
     (artifact,) = result.outputs
-    assert (artifact.size, artifact.path) == (4096, "")
-    assert artifact.text.endswith("line\nthe end\n")
+    assert (artifact.size, artifact.path) == (4095, "")
+    assert artifact.text.endswith("line\nthe end")
     assert sha256(artifact.text.encode()).hexdigest() == artifact.sha256
+
+
+async def test_a_summary_has_no_secrets(bench: Bench) -> None:
+    bench.write("words", f"the key is {KEY}\n")
+    (artifact,) = (await left(bench, "cat words", SUMMARY)).outputs
+    assert artifact.text == "the key is [redacted: aws-key-id]"
 
 
 async def test_json_is_the_last_fenced_block(bench: Bench) -> None:

@@ -161,7 +161,7 @@ async def test_outputs_of_one_task_are_the_inputs_of_another(player: Player) -> 
         player.task("make", "echo '[1, 2]'; printf plan > plan.md", outputs=outputs),
     )  # fmt: skip
     assert report.status.value == "done"
-    assert player.text("used") == "plan|[1,2]|[1, 2]\n|"
+    assert player.text("used") == "plan|[1,2]|[1, 2]|"
 
 
 async def test_gates_and_hooks_see_inputs_too(player: Player) -> None:
@@ -170,7 +170,7 @@ async def test_gates_and_hooks_see_inputs_too(player: Player) -> None:
         inputs=(Input("x", "make", "x"),),
         env={"X": "{{input.x}}"},
         gates=(gate("test '{{input.x}}' = \"$X\""),),
-        hooks=(Hook("after", HookPoint.POST_TASK, HookKind.GUARD, ("test", "{{input.x}}", "=", "words\n")),),
+        hooks=(Hook("after", HookPoint.POST_TASK, HookKind.GUARD, ("test", "{{input.x}}", "=", "words")),),
     )
     make = player.task("make", "echo words", outputs=(Output("x", OutputKind.SUMMARY),))
     report = await player.play(task, make)

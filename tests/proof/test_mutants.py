@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from prove import mutants_row
-from prove.mutants.catalogue import MUTANTS
+from prove.mutants.catalogue import BY_GROUP, MUTANTS
 from prove.mutants.mutant import ROOT, Copy, Mutant, copied
 from prove.parts import parts
 from prove.rows import row_named
@@ -55,6 +55,16 @@ def test_the_parts_of_a_soak_try_each_mutant_once() -> None:
             for one in mutants_row.choose(part.amount, part.seed)
         ]
         assert sorted(tried) == sorted(mutant.name for mutant in MUTANTS)
+
+
+def test_the_proof_tries_some_of_every_group() -> None:
+    row = row_named("mutants")
+    tried = {
+        one.name for part in parts(row, row.proof, 1) for one in mutants_row.choose(part.amount, part.seed)
+    }
+    assert len(tried) == row.proof
+    for group, mutants in BY_GROUP.items():
+        assert tried & {mutant.name for mutant in mutants}, group
 
 
 def test_two_mutants_are_caught() -> None:

@@ -81,7 +81,7 @@ def test_leases_that_nobody_takes_back_are_found(monkeypatch: pytest.MonkeyPatch
         return 0, 0
 
     monkeypatch.setattr(sessions, "take_back", keep)
-    result = run(calm(*(crash(0.05 * n) for n in range(4, 30, 3)), patience=20.0))
+    result = run(calm(*(crash(0.05 * n) for n in range(2, 30, 3)), patience=20.0))
     assert "stuck" in kinds(result)
 
 

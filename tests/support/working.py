@@ -8,11 +8,12 @@ from typing import Any
 import trio
 from attrs import evolve
 
-from postroom.actors.convoys.messages import Perform
 from postroom.actors.convoys.plan import Agent, Task, Work
 from postroom.actors.convoys.rules.standing import Result
 from postroom.actors.convoys.work.attempt import make
+from postroom.actors.convoys.work.calls import Calls
 from postroom.actors.convoys.work.doing import Setting
+from postroom.actors.convoys.work.jobs import Job
 
 
 def shell(line: str) -> Work:
@@ -32,13 +33,13 @@ class Bench:
         more.setdefault("work", shell(line) if "steps" not in more else Work())
         return Task("t", str(self.folder), **more)
 
-    def job(self, task: Task, attempt: int = 1, **more: Any) -> Perform:
+    def job(self, task: Task, attempt: int = 1, **more: Any) -> Job:
         log = str(self.logs / f"{task.id}.{attempt}.log")
         agent = more.pop("agent", Agent("local"))
-        return evolve(Perform("r", task, attempt, agent, log, str(self.folder)), **more)
+        return evolve(Job("r", task, attempt, agent, log, str(self.folder)), **more)
 
     async def make(self, line: str = "true", *, attempt: int = 1, job: Any = None, **more: Any) -> Result:
-        return await make(self.job(self.task(line, **more), attempt, **(job or {})))
+        return await make(self.job(self.task(line, **more), attempt, **(job or {})), Calls())
 
     def setting(self) -> Setting:
         return Setting(str(self.folder), self.log, {}, {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from math import isfinite
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -70,7 +71,7 @@ def _handler(name: str, method: Callable[..., Any], mark: _Mark) -> Handler:
         kind=mark.kind,
         type=type_name(mark.kind),
         timeout=TURN_SECONDS if mark.timeout is None else mark.timeout,
-        exact=mark.timeout is not None,
+        exact=mark.timeout is not None and isfinite(mark.timeout),
         progress_within=mark.progress_within,
         in_thread=not inspect.iscoroutinefunction(method),
     )

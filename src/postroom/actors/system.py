@@ -39,6 +39,7 @@ from .dispatcher import dispatch
 from .keeper import Keeper
 from .office import Office
 from .runtime import Runtime
+from .soon import Soon
 from .supervisor import ChildSpec, Intensity, Strategy
 from .wire import Wire, make_wire
 
@@ -118,10 +119,13 @@ class System(Office):
         """Keep the session and everything else going until cancelled."""
         self.commit.on_rung = self._runtime.ring
         self.commit.on_doubt = self._doubted
+        soon = Soon(self.commit)
+        self.commit.on_delayed = soon.note
         async with trio.open_nursery() as services:
             services.start_soon(self._steadily, self._renew)
             services.start_soon(self._steadily, self._watch_pauses)
             services.start_soon(self._steadily, partial(listen, self.store, self._heard))
+            services.start_soon(self._steadily, soon.run)
             services.start_soon(dispatch, self.store, self.commit, lambda: self._runtime.session)
             async with trio.open_nursery() as lanes:
                 self._runtime.open(lanes)

@@ -95,9 +95,11 @@ def _letter(row: Row) -> dict[str, Any]:
     assert letter is not None, "only such tasks are listed"
     return {
         "task": row.id,
+        "agent": row.state.agent,
         "failure": letter.failure.value,
         "error": letter.error,
         "attempts": row.attempts,
+        "tokens": row.state.tokens,
         "at": time_text(round(letter.at * MICROS)),
         "by": letter.by or None,
         "resolution": letter.resolution or None,

@@ -107,7 +107,7 @@ def check_ballast(path: Path) -> Finding:
 
 def check_file(path: Path) -> Finding:
     if not path.exists():
-        do = "create it with: postroom pair TASK --manager M --worker W"
+        do = "create it with: postroom run FILE, or postroom pair TASK --manager M --worker W"
         return Finding("fail", f"no store at {path}", do)
     if not path.is_file():
         return Finding("fail", f"{path} is no file", "name another with --store")

@@ -136,7 +136,8 @@ class Job:
             view.recall(before)
         for order in self.orders:
             await give(office, run.id, order)
-        self.log_folder.mkdir(parents=True, exist_ok=True)
+        await self._make_inboxes(office)
+        self.log_folder.mkdir(0o700, parents=True, exist_ok=True)
         return await play(
             office, run.id, self.convoy, self.log_folder, stop=stop, watch=view.show, ledger=self.ledger
         )
@@ -150,6 +151,14 @@ class Job:
         run = RunRecord(id_text(office.ids.new()), str(whole_path(self.file)), self.settings)
         await enter(office, run, self.convoy, resolved(self.convoy))
         return run
+
+    async def _make_inboxes(self, office: System) -> None:
+        """The inboxes that the file names: who pulls from them may come later than what is for them."""
+        from ..store.records import InboxSpec, Register
+
+        named = {agent.inbox for agent in self.convoy.agents}
+        named |= {reviewer.inbox for reviewer in self.convoy.reviewing.reviewers}
+        await office.commit.submit(Register(tuple(map(InboxSpec, sorted(named - {""})))))
 
     async def _hear(
         self,

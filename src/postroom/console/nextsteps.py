@@ -26,11 +26,21 @@ def next_steps(report: Report, convoy: Convoy, file: str, store: str) -> list[st
     ]
     steps = disputes[:MOST_DISPUTES]
     if report.status == "failed":
-        if any(row.status in ("failed", "timed-out") for row in report.tasks):
+        dead = any(row.status in ("failed", "timed-out") for row in report.tasks)
+        if dead:
             steps.append(_command("dead", "list", "--run", report.run, store=store))
+        if dead or _failed_as_a_whole(report):
             steps.append(_command("run", file, "--retry-failed", store=store))
         return steps
     return [*steps, resume_command(file, store, _wanting(report, convoy))]
+
+
+def _failed_as_a_whole(report: Report) -> bool:
+    """Whether only the hooks or gates of the whole convoy have failed: a retry has them run again."""
+    from ..actors.convoys.rules.failing import fell_to_a_stop
+
+    cancelled = [row.state for row in report.tasks if row.status == "cancelled"]
+    return all(map(fell_to_a_stop, cancelled))
 
 
 def resume_command(file: str, store: str, allow: str = "") -> str:

@@ -14,6 +14,7 @@ from .nextsteps import resume_command
 if TYPE_CHECKING:
     from ..actors.convoys.entering import RunRecord
     from ..actors.convoys.ledger import Ledger
+    from ..actors.convoys.ordering import Obedience
 
 UNBEGUN = "not begun"
 """The status of a run that was entered, and whose player ended before it set out."""
@@ -25,8 +26,8 @@ def order(
     """Give the order that ``make`` makes to the run ``args.run``, and write what came of it.
 
     ``past`` says what was done. ``about`` says that the order is about tasks: then exit code 4 if
-    there were none. ``make`` answers None where there is nothing to order. Durable when this returns.
-    Raises what ``ordering.give`` raises.
+    there were none, and no convoy that was over goes on either. ``make`` answers None where there is
+    nothing to order. Durable when this returns. Raises what ``ordering.give`` raises.
     """
     import trio
 
@@ -53,10 +54,16 @@ def order(
     steps = [resume_command(run.file, url)] if waits else []
     if args.json:
         tasks = list(done.tasks)
-        view = {"run": run.id, "status": status, "tasks": tasks, "played": done.played, "next": steps}
+        view = {"run": run.id, "status": status, "tasks": tasks, "played": done.played}
+        view |= {"reopened": done.reopened, "next": steps}
         render.emit(out, view)
     else:
-        what = ", ".join(done.tasks) or ("nothing" if about else "")
+        what = ", ".join(done.tasks) or (_without_tasks(done) if about else "")
         render.lines(out, [f"run {run.id}: {past} {what}".rstrip() + f"; it is {status}"])
         render.lines(out, [f"go on with: {step}" for step in steps])
-    return NOTHING_TO_DO if about and not done.tasks else DONE
+    return NOTHING_TO_DO if about and not (done.tasks or done.reopened) else DONE
+
+
+def _without_tasks(done: Obedience) -> str:
+    """What an order was about that is about tasks, and about none of them."""
+    return "what looks at the whole convoy" if done.reopened else "nothing"

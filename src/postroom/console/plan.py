@@ -41,8 +41,9 @@ def command(args: Namespace, out: TextIO) -> int:
     file = Path(args.file)
     with importable_from(whole_path(file).parent):
         convoy = read_convoy(file, assignments(args.set))
+    text = resolved(convoy)  # a run stores it, so it must be possible
     if args.resolved:
-        _write_resolved(out, convoy.name, resolved(convoy), as_json=args.json)
+        _write_resolved(out, convoy.name, text, as_json=args.json)
     elif args.json:
         render.emit(out, view_of(convoy))
     else:
@@ -113,7 +114,7 @@ def _show(out: TextIO, view: dict[str, Any]) -> None:
         (
             ("convoy", view["convoy"]),
             ("folder", view["folder"]),
-            ("tasks", f"{tasks} in {len(phases)} phase{'s' if len(phases) > 1 else ''}"),
+            ("tasks", f"{tasks} in {render.counted(len(phases), 'phase')}"),
             ("concurrency", view["concurrency"]),
             *_costs(view["bounds"], view["budget"]),
         ),

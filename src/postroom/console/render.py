@@ -92,6 +92,11 @@ def lines(out: TextIO, texts: Iterable[str]) -> None:
     out.flush()
 
 
+def counted(number: int, what: str) -> str:
+    """So many of a thing: ``1 task``, ``2 tasks``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def fields(out: TextIO, pairs: Iterable[tuple[str, object]]) -> None:
     """Write names and values below each other; a value that is None is left out."""
     shown = [(name, value) for name, value in pairs if value is not None]

@@ -22,7 +22,16 @@ HEADINGS = ("task", "status", "attempts", "seconds", "agent", "checks", "reason"
 def report_view(report: Report, convoy: Convoy, logs: Path, steps: list[str]) -> dict[str, Any]:
     """The JSON of a run: the report, what is spent, where the output is, and the commands that lead on."""
     budget = {one.what: {"used": one.used, "bound": one.bound} for one in used_of(convoy, report.standing)}
-    return {**report.view(), "budget": budget, "logs": str(logs), "next": steps}
+    made, refuted = claims_of(report)
+    claims = {"made": made, "refuted": refuted}
+    more = {"claims": claims, "budget": budget, "events": report.standing.events}
+    return {**report.view(), **more, "logs": str(logs), "next": steps}
+
+
+def claims_of(report: Report) -> tuple[int, int]:
+    """How often somebody said that a task is done, and how often a check or a reviewer found otherwise."""
+    claimed = [made for row in report.tasks for made in row.state.tries if made.claimed]
+    return len(claimed), sum(made.outcome in ("failed", "disputed") for made in claimed)
 
 
 def write_report(out: TextIO, report: Report, convoy: Convoy, logs: Path, steps: list[str]) -> None:
@@ -45,6 +54,8 @@ def write_report(out: TextIO, report: Report, convoy: Convoy, logs: Path, steps:
         render.lines(out, [f"{len(rows)} of {len(report.tasks)} tasks are shown: {listed}"])
     render.lines(out, [f"run {report.run} of {report.convoy}: {report.status.value}; output in {logs}"])
     render.lines(out, [f"used {one}" for one in used_of(convoy, report.standing)])
+    made, refuted = claims_of(report)
+    render.lines(out, [f"{refuted} of {made} claims to be done were refuted"] if refuted else [])
     why = report.standing.paused or report.standing.stopped
     render.lines(out, [f"because {why}"] if why else [])
     write_steps(out, steps)

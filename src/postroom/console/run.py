@@ -119,7 +119,8 @@ def _finish(args: Namespace, out: TextIO, report: Report, job: Job) -> int:
         render.emit(out, {**report_view(report, job.convoy, job.log_folder, steps), "guard": found})
     else:
         write_report(out, report, job.convoy, job.log_folder, steps)
-        render.lines(out, [f"guard: {one.rule}: {one.task} {one.text}" for one in job.breaches])
+        shown = [(f"guard: {one.rule}:", one.task, one.text) for one in job.breaches]
+        render.lines(out, [" ".join(filter(None, words)) for words in shown])
     if report.status == "done":
         return exits.FAILED if job.breaches else exits.DONE
     if report.status == "failed":

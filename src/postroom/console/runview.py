@@ -78,7 +78,7 @@ class Lines:
         """Write what is new since the last report."""
         if not self._begun:
             self._begun = True
-            render.lines(self._out, [f"run {report.run} of {report.convoy}: {len(report.tasks)} tasks"])
+            self.say(f"run {report.run} of {report.convoy}: {render.counted(len(report.tasks), 'task')}")
         for row in report.tasks:
             now, before = (row.status, row.attempts), self._known.get(row.id, ("", 0))
             if now != before:

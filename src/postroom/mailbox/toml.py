@@ -14,20 +14,20 @@ _PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')"""
 _long_key = re.compile(rf"(?<![A-Za-z0-9_-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{MAX_DEPTH}}}").search
 
 
-def read_bytes(path: Path) -> bytes:
-    """What a file holds, up to just past the 1 MiB that ``parse`` takes. Raises ``OSError``."""
+def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
+    """What a file holds, up to just past the bytes that ``parse`` takes. Raises ``OSError``."""
     with path.open("rb") as file:
-        return file.read(MAX_BYTES + 1)
+        return file.read(most + 1)
 
 
-def parse(text: str) -> dict[str, Any]:
-    """The table that a text stands for.
+def parse(text: str, most: int = MAX_BYTES) -> dict[str, Any]:
+    """The table that a text stands for, of ``most`` characters.
 
     Raises ``tomllib.TOMLDecodeError`` for what is no TOML, and for what is beyond a body's limits
-    too: 1 MiB, 64 levels, integers of 63 bits and a sign.
+    too: 1 MiB if nothing else is said, 64 levels, integers of 63 bits and a sign.
     """
-    if len(text) > MAX_BYTES:
-        raise tomllib.TOMLDecodeError(f"longer than {MAX_BYTES} bytes")
+    if len(text) > most:
+        raise tomllib.TOMLDecodeError(f"longer than {most} bytes")
     if _long_key(text):
         raise _too_deep()
     try:

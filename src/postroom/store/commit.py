@@ -16,7 +16,7 @@ What a caller may rely on:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
 import trio
@@ -26,7 +26,7 @@ from .clock import MICROS
 from .errors import OutcomeUnknown, PostroomError, StoreBusy, StoreUnavailable
 from .events import BatchCommitted, CommitFailed, ignore
 from .port import Store
-from .records import Answer, Operation, Result, Settle
+from .records import Answer, Operation, Result, Send, Settle
 
 MAX_BATCH = 1000
 """Operations in one transaction at most: bounds how long others wait for the lock."""
@@ -124,6 +124,7 @@ class GroupCommit:
         self._suspect = False
         self.on_rung: Callable[[set[str]], None] = ignore
         self.on_doubt: Callable[[object], None] = ignore
+        self.on_delayed: Callable[[set[int]], None] = ignore
 
     # Callers
 
@@ -284,6 +285,9 @@ class GroupCommit:
         rung = self.store.rung()
         if rung:
             self.on_rung(rung)
+        delays = {delay for entry in batch for delay in _delays_of(entry.operation) if delay}
+        if delays:
+            self.on_delayed(delays)
         await self._yield_lock()
 
     async def _transact(self, batch: list[_Entry | _Member]) -> list[Answer]:
@@ -346,3 +350,13 @@ class GroupCommit:
         elif now - self._held_since > HOLD_SECONDS and self._waiting:
             await trio.sleep(YIELD_SECONDS)
             self._held_since = trio.current_time()
+
+
+def _delays_of(operation: Operation) -> Iterable[int]:
+    """For how long an operation puts mail aside, in microseconds; 0 or nothing for what goes at once."""
+    if type(operation) is Send:
+        return (operation.message.delay_us,)
+    if type(operation) is Settle:
+        delays = [output.message.delay_us for output in operation.outputs]
+        return [operation.delay_us, *delays] if operation.delay_us else delays
+    return ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from .mutants.catalogue import MUTANTS, NOT_HERE
+from .mutants.catalogue import MUTANTS, NOT_HERE, SPREAD
 from .mutants.mutant import FAILED, PASSED, ROOT, Copy, Mutant, copied
 from .outcome import Outcome, Tell
 from .rows import MUTANTS_OF_A_PART, SEEDS_APART
@@ -27,9 +27,11 @@ def run(amount: int, seed: int, tell: Tell) -> Outcome:
     outcome = Outcome(len(chosen), notes=[NOT_HERE, WHOLE])
     seconds: dict[str, float] = {}
     with copied() as copy:
-        whole = copy.test(sorted({mutant.caught_by for mutant in chosen}))
-        if whole.code != PASSED:
-            outcome.wrong(f"the tests do not pass on unbroken code: {whole.said[-300:]}")
+        nodes = sorted({mutant.caught_by for mutant in chosen})
+        for n in range(0, len(nodes), MUTANTS_OF_A_PART):
+            whole = copy.test(nodes[n : n + MUTANTS_OF_A_PART])
+            if whole.code != PASSED:
+                outcome.wrong(f"the tests do not pass on unbroken code: {whole.said[-300:]}")
         for n, mutant in enumerate(chosen):
             started = time.monotonic()
             complaint = escaped(copy, mutant)
@@ -44,10 +46,10 @@ def run(amount: int, seed: int, tell: Tell) -> Outcome:
 
 
 def choose(amount: int, seed: int) -> list[Mutant]:
-    """The mutants of a part. Parts of one sitting share none until all were tried."""
+    """The mutants of a part, some of every group. Parts of one sitting share none until all were tried."""
     part, first = divmod(seed, SEEDS_APART)
-    start = (first + part * MUTANTS_OF_A_PART) % len(MUTANTS)
-    return [*MUTANTS[start:], *MUTANTS[:start]][:amount]
+    start = (first + part * MUTANTS_OF_A_PART) % len(SPREAD)
+    return [*SPREAD[start:], *SPREAD[:start]][:amount]
 
 
 def escaped(copy: Copy, mutant: Mutant) -> str | None:

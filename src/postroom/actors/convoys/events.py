@@ -252,7 +252,7 @@ class BudgetRaised:
 @_event("budget.uncounted")
 @frozen
 class BudgetUncounted:
-    """There is a bound on tokens, and this agent does not say how many it uses."""
+    """There is a bound on tokens, and this agent, or reviewer, does not say how many it uses."""
 
     agent: str
 

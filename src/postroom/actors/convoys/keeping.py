@@ -8,15 +8,27 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from . import messages as m
 from .events import SecretRedacted
-from .names import CONVOY, EVENTS, PLAN, TASK, checker_of, manager_of, number_key, reviewing_of, worker_of
-from .plan import Agent, Convoy, Hook, HookPoint, Route, Task
+from .names import (
+    CONVOY,
+    EVENTS,
+    PLAN,
+    TASK,
+    checker_of,
+    log_of,
+    manager_of,
+    number_key,
+    reviewing_of,
+    worker_of,
+)
+from .plan import Convoy, HookPoint, Task
 from .pulling import Unsendable, correlation, unsent, wanted
 from .record.interrupted import marked
 from .record.putting import pages_of
 from .rules import actions as a
-from .rules.attempts import hooks_of, reviews_of
 from .rules.board import Board
+from .rules.hooking import agents_of, reviews_of
 from .rules.standing import Artifact, Standing, TaskState
+from .work.jobs import performing
 
 if TYPE_CHECKING:
     from ..turn import TurnRecords
@@ -76,42 +88,28 @@ def _act(action: Any, manager: Hands, board: Board) -> None:
 
 @_act.register(a.Start)
 def _start(action: a.Start, manager: Hands, board: Board) -> None:
-    run, task = manager.run, board.plan[action.task]
-    agent, state = board.convoy.agent(action.agent), board.tasks[action.task]
-    hooks = hooks_of(board, task.id, HookPoint.PRE_TASK)
-    perform = m.Perform(
-        run,
-        task,
-        action.attempt,
-        agent,
-        log_of(board, action.task, action.attempt),
-        board.convoy.folder,
-        _inputs(board, task),
-        state.feedback,
-        hooks,
-        _agents(board, hooks),
-        _is_reviewed(board, task),
-        board.standing.life,
-        board.convoy.allowed,
-    )
-    key = f"{run}/{task.id}/{action.attempt}"
-    if agent.inbox:
-        _have_pulled(perform, key, manager, board)
+    task, state, life = board.plan[action.task], board.tasks[action.task], board.standing.life
+    perform = m.Perform(task.id, action.attempt, action.agent, life, _inputs(board, task), state.feedback)
+    if board.convoy.agent(action.agent).inbox:
+        _have_pulled(perform, manager, board)
     else:
-        manager.send(worker_of(run), perform, dedup_key=f"{key}/{perform.life}")
+        manager.send(worker_of(manager.run), perform)
 
 
-def _have_pulled(perform: m.Perform, key: str, manager: Hands, board: Board) -> None:
+def _have_pulled(perform: m.Perform, manager: Hands, board: Board) -> None:
     """Send a task to whoever pulls. One that cannot be sent has failed, as is judged in the next turn."""
-    task, attempt = perform.task, perform.attempt
-    told = wanted(perform)
+    task, attempt = board.plan[perform.task], perform.attempt
+    job = performing(manager.run, board.standing.logs, board.convoy, task, perform)
+    told = wanted(job)
     if isinstance(told, Unsendable):
         manager.send(manager_of(manager.run), m.Performed(task.id, attempt, unsent(told)))
         return
     message, kinds = told
     if kinds:
         board.events.append(SecretRedacted(task.id, "prompt", kinds))
-    manager.send(perform.agent.inbox, message, dedup_key=key, correlation=correlation(task.id, attempt))
+    key, tie = f"{manager.run}/{task.id}/{attempt}", correlation(task.id, attempt)
+    # Nobody is given it once it is overdue; who has it by then goes on, and is not heard.
+    manager.send(job.agent.inbox, message, dedup_key=key, correlation=tie, expires=task.timeout)
     manager.after(task.timeout, m.Overdue(task.id, attempt), priority="low")
 
 
@@ -119,22 +117,8 @@ def _have_pulled(perform: m.Perform, key: str, manager: Hands, board: Board) -> 
 def _check(action: a.Check, manager: Hands, board: Board) -> None:
     task, state = board.plan[action.task], board.tasks[action.task]
     assert state.result is not None
-    log = log_of(board, task.id, action.attempt)
-    hooks = hooks_of(board, task.id, HookPoint.POST_TASK)
-    check = m.Check(
-        manager.run,
-        task,
-        action.attempt,
-        state.result,
-        log,
-        board.convoy.folder,
-        hooks,
-        _inputs(board, task),
-        _agents(board, hooks),
-        board.standing.life,
-        board.convoy.allowed,
-    )
-    manager.send(checker_of(manager.run), check, dedup_key=f"{task.id}/{action.attempt}/{check.life}")
+    life, inputs = board.standing.life, _inputs(board, task)
+    manager.send(checker_of(manager.run), m.Check(task.id, action.attempt, state.result, life, inputs))
 
 
 @_act.register(a.Review)
@@ -148,11 +132,11 @@ def _review(action: a.Review, manager: Hands, board: Board) -> None:
         action.route,
         state.result,
         board.convoy.reviewing,
-        log_of(board, task.id, action.attempt),
+        log_of(board.standing.logs, task.id, action.attempt),
         board.convoy.folder,
         board.standing.review_tokens,
         tuple(state.notes),
-        reviews_of(board, task.id),
+        reviews_of(board.convoy, task),
         board.convoy.allowed,
     )
     manager.send(reviewing_of(manager.run), review, dedup_key=f"{task.id}/{action.attempt}")
@@ -165,7 +149,7 @@ def _check_convoy(action: a.CheckConvoy, manager: Hands, board: Board) -> None:
     hooks = tuple(hook for hook in convoy.hooks if hook.on is point)
     log = f"{board.standing.logs}/{point}.log"
     life = board.standing.life
-    agents, allowed = _agents(board, hooks), convoy.allowed
+    agents, allowed = agents_of(convoy, hooks), convoy.allowed
     check = m.CheckConvoy(manager.run, point, gates, hooks, convoy.folder, log, agents, life, allowed)
     manager.send(checker_of(manager.run), check, dedup_key=f"{point}/{life}")
 
@@ -193,22 +177,6 @@ def _alarm(action: a.Alarm, manager: Hands, board: Board) -> None:
 @_act.register(a.Tell)
 def _tell(action: a.Tell, manager: Hands, board: Board) -> None:
     manager.send(board.convoy.budget.owner, {"run": manager.run, "text": action.text}, type="Paused")
-
-
-def log_of(board: Board, task: str, attempt: int) -> str:
-    """The file that takes what an attempt prints."""
-    return f"{board.standing.logs}/{task}.{attempt}.log"
-
-
-def _agents(board: Board, hooks: tuple[Hook, ...]) -> tuple[Agent, ...]:
-    """The agents that hooks name."""
-    return tuple(board.convoy.agent(name) for name in dict.fromkeys(hook.agent for hook in hooks) if name)
-
-
-def _is_reviewed(board: Board, task: Task) -> bool:
-    """Whether a reviewer may want to know what a task changes."""
-    route = board.convoy.reviewing.route if task.review is None else task.review
-    return route is not Route.NONE or bool(reviews_of(board, task.id))
 
 
 def _inputs(board: Board, task: Task) -> dict[str, Artifact]:

@@ -37,7 +37,7 @@ from .rules import attempts, coming, orders
 from .rules.board import Board
 from .rules.standing import Result, Standing, TaskState
 from .rules.starting import go_on, time_is_up
-from .rules.states import ConvoyStatus
+from .rules.states import ConvoyStatus, is_over
 
 Judge = Callable[[Board, float], Sequence[str] | None]
 
@@ -243,7 +243,7 @@ class Manager(Actor):
         """A person decides about a disputed task."""
         return self._obey(
             lambda board, now: orders.settle_dispute(
-                board, order.task, order.resolution, order.by, redact(order.text)[0]
+                board, order.task, order.resolution, order.by, redact(order.text)[0], now
             )
         )
 
@@ -258,7 +258,9 @@ class Manager(Actor):
         """Do what somebody orders. What is refused is refused before anything was changed."""
         try:
             with self._judging() as (board, now):
+                was_over = is_over(board.status)
                 done = judge(board, now)
+                reopened = was_over and not is_over(board.status)
         except PostroomError as error:
             return Refused(error.code, error.what, error.why, error.do)
-        return Obeyed(tuple(done or ()))
+        return Obeyed(tuple(done or ()), reopened)

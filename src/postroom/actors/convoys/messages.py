@@ -39,28 +39,18 @@ class Noted:
 
 @frozen
 class Perform:
-    """To a worker: make this attempt, and let its output go to the file ``log``.
+    """To a worker: make this attempt, with this ``agent``. What the plan says of it, the worker knows.
 
-    ``inputs`` are the outputs of other tasks by the names this one has for them, ``hooks`` those of
-    the convoy and the task that come before it, ``agents`` those that these hooks name. ``measured`` is
-    whether somebody, such as a reviewer, wants to know what it changes. ``life`` is that of the run
-    when this was sent: one of an earlier life is not wanted any more, there is another for it.
-    ``allowed`` is what looks like a secret and is none.
+    ``inputs`` are the outputs of other tasks by the names this one has for them. ``life`` is that of the
+    run when this was sent: one of an earlier life is not wanted any more, there is another for it.
     """
 
-    run: str
-    task: Task
+    task: str
     attempt: int
-    agent: Agent
-    log: str
-    folder: str = ""
+    agent: str
+    life: int = 0
     inputs: dict[str, Artifact] = field(factory=dict[str, Artifact])
     feedback: Feedback | None = None
-    hooks: tuple[Hook, ...] = ()
-    agents: tuple[Agent, ...] = ()
-    measured: bool = False
-    life: int = 0
-    allowed: tuple[Allowed, ...] = ()
 
 
 @frozen
@@ -74,19 +64,16 @@ class Performed:
 
 @frozen
 class Check:
-    """To the checker: run the gates of a task and the hooks after it. ``life`` as of ``Perform``."""
+    """To the checker: run the gates of a task and the hooks after it.
 
-    run: str
-    task: Task
+    ``inputs`` and ``life`` are as of ``Perform``.
+    """
+
+    task: str
     attempt: int
     result: Result
-    log: str
-    folder: str = ""
-    hooks: tuple[Hook, ...] = ()
-    inputs: dict[str, Artifact] = field(factory=dict[str, Artifact])
-    agents: tuple[Agent, ...] = ()
     life: int = 0
-    allowed: tuple[Allowed, ...] = ()
+    inputs: dict[str, Artifact] = field(factory=dict[str, Artifact])
 
 
 @frozen
@@ -306,9 +293,10 @@ class ResolveDead:
 
 @frozen
 class Obeyed:
-    """From the manager: it was done, to these tasks."""
+    """From the manager: it was done, to these tasks. ``reopened``: the convoy was over, and is not now."""
 
     tasks: tuple[str, ...] = ()
+    reopened: bool = False
 
 
 @frozen

@@ -44,3 +44,8 @@ def crew_of(run: str) -> tuple[str, ...]:
 def number_key(number: int) -> str:
     """The key of a record that is one of a series: keys are in the order of their numbers."""
     return f"{number:012d}"
+
+
+def log_of(logs: str, task: str, attempt: int) -> str:
+    """The file that takes what an attempt prints, in the folder ``logs`` of its run."""
+    return f"{logs}/{task}.{attempt}.log"

@@ -25,10 +25,14 @@ ERRORS: dict[str, type[PostroomError]] = {kind.code: kind for kind in (BadInput,
 
 @frozen
 class Obedience:
-    """What came of an order: the tasks that it was about, and whether some process plays the run."""
+    """What came of an order: the tasks that it was about, and whether some process plays the run.
+
+    ``reopened`` says that the convoy was over and is not any more.
+    """
 
     tasks: tuple[str, ...]
     played: bool
+    reopened: bool = False
 
 
 async def give(office: System, run: str, order: object, *, seconds: float = ANSWER_SECONDS) -> Obedience:
@@ -51,7 +55,7 @@ async def give(office: System, run: str, order: object, *, seconds: float = ANSW
     if "code" in answer:
         kind = ERRORS.get(answer["code"], Refused)
         raise kind(answer["what"], answer["why"], answer["do"])
-    return Obedience(tuple(answer.get("tasks", ())), played)
+    return Obedience(tuple(answer.get("tasks", ())), played, bool(answer.get("reopened")))
 
 
 async def _ask(office: System, manager: str, order: object, seconds: float) -> dict[str, Any]:

@@ -229,6 +229,11 @@ class Task:
     source: str = ""
 
     @property
+    def has_prompt(self) -> bool:
+        """Whether it asks its agent anything."""
+        return bool(self.work.prompt) or any(step.work.prompt for step in self.steps)
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """The tasks that come before this one: those it depends on, and those whose outputs it takes."""
         return tuple(dict.fromkeys((*self.depends_on, *(given.task for given in self.inputs))))

@@ -26,9 +26,11 @@ from .record.ndjson import NAME, follow, settle
 from .review.starting import start_reviewing
 from .rules.standing import Standing
 from .rules.states import ACTIVE, ConvoyStatus, TaskStatus
+from .work.calls import Calls
 from .work.checker import Checker
 from .work.commands import KILL_AFTER, kill_leftovers
 from .work.halts import Halts
+from .work.jobs import Jobs
 from .work.worker import Worker
 
 LOG = logging.getLogger("postroom.convoys")
@@ -104,8 +106,10 @@ async def play(
     await _tell(office, run, Begin(str(logs)))
     ledger = ledger or Ledger(office.store)
     life = _standing(ledger, run).life
-    await office.start(worker_of(run), partial(Worker, halts, life), concurrency=convoy.concurrency)
-    await office.start(checker_of(run), partial(Checker, halts, life), concurrency=CHECKS_AT_ONCE)
+    jobs = Jobs(run, str(logs), partial(_plan, ledger, run))
+    worker = partial(Worker, halts, Calls(), jobs, life)
+    await office.start(worker_of(run), worker, concurrency=convoy.concurrency)
+    await office.start(checker_of(run), partial(Checker, halts, jobs, life), concurrency=CHECKS_AT_ONCE)
     await start_reviewing(office, run, convoy.reviewing, halts)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_interrupt_on, stop, office, run, halts, bells)
@@ -195,6 +199,12 @@ def _standing(ledger: Ledger, run: str) -> Standing:
     standing = ledger.standing(run)
     assert standing is not None, "the manager has answered, so the run has set out"
     return standing
+
+
+def _plan(ledger: Ledger, run: str) -> Convoy:
+    plan = ledger.plan(run)
+    assert plan is not None, "a run that is played was entered"
+    return plan
 
 
 def _rests(report: Report, convoy: Convoy, stop: trio.Event) -> bool:

@@ -10,11 +10,12 @@ from attrs import frozen
 from ...mailbox.codec import encode
 from ...store.errors import BadInput
 from .allowed import Allowed
-from .messages import Bounced, Perform, Said, Wanted
+from .messages import Bounced, Said, Wanted
 from .rules.standing import Artifact, Failure, Result
 from .rules.states import TaskStatus
 from .work.filling import FOLDER, Filler, Unfilled
 from .work.inputs import NoInput, read_inputs
+from .work.jobs import Job
 from .work.leaving import leaving_end, leaving_reason
 from .work.outputs import in_record
 
@@ -50,33 +51,33 @@ class Unsendable:
     reason: str
 
 
-def wanted(perform: Perform) -> tuple[Wanted, tuple[str, ...]] | Unsendable:
+def wanted(job: Job) -> tuple[Wanted, tuple[str, ...]] | Unsendable:
     """The task, as whoever pulls it sees it, and the kinds of secrets that were taken out of its prompt.
 
     Every blank of the prompt is filled in. Inputs that are files are read and proven, which is quick
     enough for a turn: none has more than 1 MiB.
     """
-    task, inputs = perform.task, perform.inputs
+    task, inputs = job.task, job.inputs
     try:
         values = read_inputs(inputs)
         values |= {f"input.{name}": each.path for name, each in inputs.items() if _is_large(each)}
         plain = {name: text.replace("\0", "\N{REPLACEMENT CHARACTER}") for name, text in values.items()}
-        filler = Filler({FOLDER: perform.folder, **plain}, perform.feedback, perform.allowed)
+        filler = Filler({FOLDER: job.folder, **plain}, job.feedback, job.allowed)
         prompt = filler.prompt(task.work.prompt)
     except (NoInput, Unfilled) as error:
-        return Unsendable(leaving_reason(str(error), perform.allowed))
+        return Unsendable(leaving_reason(str(error), job.allowed))
     if not _fits(prompt):
         return Unsendable(f"its prompt is too long to be sent: {len(prompt)} characters")
     told = Wanted(
-        perform.run,
+        job.run,
         task.id,
-        perform.attempt,
+        job.attempt,
         prompt,
-        perform.folder,
+        job.folder,
         task.files,
         tuple(output.name for output in task.outputs),
         {name: artifact.path for name, artifact in inputs.items() if artifact.path},
-        perform.feedback,
+        job.feedback,
     )
     return told, tuple(filler.kinds)
 

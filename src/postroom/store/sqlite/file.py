@@ -283,7 +283,7 @@ def _check_path(path: Path, create: bool) -> None:
             raise StoreUnavailable(
                 f"no store at {path}",
                 "it does not exist",
-                "create it with: postroom pair TASK --manager M --worker W",
+                "create it with: postroom run FILE, or postroom pair TASK --manager M --worker W",
             )
         opening.create_file(path)
     elif not path.is_file():

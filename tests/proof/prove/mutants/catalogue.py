@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from .mutant import Mutant
@@ -19,6 +20,13 @@ GROUPS = (
     "loops",
     "gateway",
     "wire",
+    "places",
+    "ends",
+    "people",
+    "checks",
+    "reviews",
+    "recorded",
+    "declared",
 )
 
 NOT_HERE = (
@@ -32,4 +40,14 @@ def _read(group: str) -> list[Mutant]:
     return [Mutant(**fields) for fields in tomllib.loads(text)["mutant"]]
 
 
-MUTANTS: tuple[Mutant, ...] = tuple(mutant for group in GROUPS for mutant in _read(group))
+def _spread(groups: Collection[Sequence[Mutant]]) -> list[Mutant]:
+    """All of them, each group at equal distances: a stretch of the list has its share of every group."""
+    placed = [((n + 0.5) / len(group), mutant) for group in groups for n, mutant in enumerate(group)]
+    return [mutant for _, mutant in sorted(placed, key=lambda place: place[0])]
+
+
+BY_GROUP = {group: _read(group) for group in GROUPS}
+MUTANTS: tuple[Mutant, ...] = tuple(mutant for group in BY_GROUP.values() for mutant in group)
+
+SPREAD: tuple[Mutant, ...] = tuple(_spread(BY_GROUP.values()))
+"""The same, in the order in which they are tried."""

@@ -115,13 +115,14 @@ def _gates(case: Case) -> Found:
 
 
 def _tokens(case: Case) -> Found:
-    """What was spent is what the attempts have used."""
-    spent, rows = case.report.standing.spent, case.report.tasks
+    """What was spent is what the attempts and the hooks of the whole convoy have used."""
+    standing, rows = case.report.standing, case.report.tasks
+    spent = standing.spent
     for row in rows:
         if (used := sum(attempt.tokens for attempt in row.state.tries)) != row.state.tokens:
             yield row.id, f"{row.state.tokens} tokens are counted, and its attempts have used {used}"
-    if (used := sum(row.state.tokens for row in rows)) != spent.tokens:
-        yield "", f"{spent.tokens} tokens are counted, and the tasks have used {used}"
+    if (used := sum(row.state.tokens for row in rows) + standing.convoy_tokens) != spent.tokens:
+        yield "", f"{spent.tokens} tokens are counted, and the tasks and hooks have used {used}"
     if (made := sum(row.attempts for row in rows)) != spent.turns:
         yield "", f"{spent.turns} turns are counted, and {made} attempts were made"
 

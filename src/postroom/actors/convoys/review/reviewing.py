@@ -184,7 +184,7 @@ class Reviewing(Actor):
         if reviewer.inbox:
             key = f"{order.run}/{task}/{attempt}/{seat}"
             wanted, tie = wanted_of(order, reviewer), correlation(task, attempt, seat)
-            self.send(reviewer.inbox, wanted, dedup_key=key, correlation=tie)
+            self.send(reviewer.inbox, wanted, dedup_key=key, correlation=tie, expires=reviewer.timeout)
             # An answer that came while nobody played the run is heard before this, though it is younger.
             self.after(reviewer.timeout, VoteOverdue(task, attempt, int(seat)), priority="low", dedup_key=key)
         else:

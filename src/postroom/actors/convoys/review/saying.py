@@ -34,7 +34,10 @@ class Opinion:
     def noted(self, name: str, seconds: float) -> Note:
         """For the record: short, and without secrets."""
         text, _ = redact(self.text.encode(errors="replace").decode())
-        return Note(name, self.verdict, text[:LONGEST_TEXT], round(max(0.0, seconds), 3))
+        took = round(max(0.0, seconds), 3)
+        # Who could not review is not blamed for tokens that it does not tell.
+        asked = "" if self.verdict == UNRUN else name
+        return Note(name, self.verdict, text[:LONGEST_TEXT], took, asked=asked, tokens=self.tokens)
 
 
 def of_command(code: int, words: str, reason: str) -> Opinion:

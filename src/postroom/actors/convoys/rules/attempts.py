@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from attrs import evolve
 
 from .. import events as e
-from ..plan import Hook, HookKind, HookPoint, Route, Task
+from ..plan import GateKind, Route, Task
 from .actions import Check, Review
 from .board import Board
 from .ending import pause
+from .hooking import is_checked, reviews_of
 from .retrying import end_try, failed
 from .routing import routed
 from .standing import Failure, Feedback, Note, Result, TaskState
 from .states import TaskStatus
+from .tokens import count, count_notes
 
 PASSED, BLOCKED, UNRUN, SKIPPED, REDACTED = "passed", "blocked", "unrun", "skipped", "redacted"
 """What a check or a reviewer says. Who cannot run has not passed anything."""
@@ -31,7 +33,7 @@ def claimed(board: Board, id: str, attempt: int, result: Result, now: float) -> 
     state = board.tasks.get(id)
     if state is None or not _is_now(state, attempt, TaskStatus.RUNNING):
         return
-    _account(board, state, result)
+    _account(board, id, result)
     _note(board, id, attempt, result.notes)
     result = _with_earlier(state, _with_outputs(board.plan[id], result))
     if result.status is not TaskStatus.DONE:
@@ -43,9 +45,10 @@ def claimed(board: Board, id: str, attempt: int, result: Result, now: float) -> 
         )  # fmt: skip
         return
     board.breakers.succeeded(state.agent, id)
-    state.claimed, state.result = True, result
+    state.claimed, state.tries[-1].claimed, state.result = True, True, result
     board.events.append(e.TaskClaimed(id, attempt, result.seconds, result.tokens))
-    if checks(board, id):
+    _note_if_idle(board, id, attempt, result)
+    if is_checked(board.convoy, board.plan[id]):
         board.move(id, "check")
         board.actions.append(Check(id, attempt))
     else:
@@ -58,6 +61,7 @@ def checked(board: Board, id: str, attempt: int, notes: Sequence[Note], now: flo
     if state is None or not _is_now(state, attempt, TaskStatus.CHECKING):
         return
     state.notes += notes
+    count_notes(board, id, notes)
     board.events += [_of_gate(id, attempt, note) for note in notes]
     wrong = wrong_among(notes)
     if wrong:
@@ -92,6 +96,7 @@ def reviewed(
         return
     board.standing.review_tokens += tokens
     state.notes += notes
+    count_notes(board, id, notes)
     for note in notes:
         board.events.append(e.ReviewVerdict(id, attempt, note.name, note.verdict, note.text))
     board.events.append(e.ReviewEnded(id, attempt, verdict))
@@ -136,52 +141,28 @@ def askable(board: Board, agent: str) -> None:
     board.offer_unserved(agent)
 
 
-def checks(board: Board, id: str) -> bool:
-    """Whether anything has to look at a task that is claimed to be done."""
-    task = board.plan[id]
-    return bool(task.gates) or bool(hooks_of(board, id, HookPoint.POST_TASK))
-
-
-def hooks_of(board: Board, id: str, point: HookPoint) -> tuple[Hook, ...]:
-    """What runs of a task at this point: its own hooks and those that the convoy has for every task."""
-    return tuple(hook for hook in _hooks(board, id, point) if hook.kind is not HookKind.REVIEW)
-
-
-def reviews_of(board: Board, id: str) -> tuple[Hook, ...]:
-    """The hooks that ask for one more reviewer of a task."""
-    return tuple(hook for hook in _hooks(board, id, HookPoint.POST_TASK) if hook.kind is HookKind.REVIEW)
-
-
 def route_of(board: Board, id: str) -> tuple[Route, str]:
     """Who reviews what is claimed, and why: one reviewer at least where a hook asks for a review."""
     state = board.tasks[id]
     assert state.result is not None, "what is looked into was claimed"
     route, why = routed(board.convoy.reviewing, board.plan[id], state.result, state.agent)
-    if route is Route.NONE and reviews_of(board, id):
+    if route is Route.NONE and reviews_of(board.convoy, board.plan[id]):
         return Route.FAST, "a hook asks for it"
     return route, why
-
-
-def _hooks(board: Board, id: str, point: HookPoint) -> list[Hook]:
-    return [hook for hook in (*board.plan[id].hooks, *board.convoy.hooks) if hook.on is point]
 
 
 def _is_now(state: TaskState, attempt: int, status: TaskStatus) -> bool:
     return state.status is status and state.attempts == attempt
 
 
-def _account(board: Board, state: TaskState, result: Result) -> None:
+def _account(board: Board, id: str, result: Result) -> None:
+    state = board.tasks[id]
     state.seconds = round(state.seconds + result.seconds, 3)
     state.outputs = list(result.outputs)
-    if result.tokens is None:
-        uncounted = board.standing.uncounted
-        if board.convoy.budget.tokens and state.agent not in uncounted:
-            uncounted.append(state.agent)
-            board.events.append(e.BudgetUncounted(state.agent))
-        return
-    state.tokens += result.tokens
-    state.tries[-1].tokens = result.tokens
-    board.standing.spent.tokens += result.tokens
+    # A task that says itself what to run has no agent that could tell of tokens.
+    asked = board.plan[id].has_prompt and result.failure not in (*UNASKED, Failure.AGENT)
+    count(board, id, state.agent if asked else "", result.tokens)
+    count_notes(board, id, result.notes)
 
 
 def _note(board: Board, id: str, attempt: int, notes: Sequence[Note]) -> None:
@@ -193,6 +174,19 @@ def _note(board: Board, id: str, attempt: int, notes: Sequence[Note]) -> None:
         board.events.append(
             e.SecretRedacted(id, "prompt", kinds) if redacted else _of_gate(id, attempt, note)
         )
+
+
+def _note_if_idle(board: Board, id: str, attempt: int, result: Result) -> None:
+    """A task that owns files and has left them as they were may not have done what was meant.
+
+    That stops nothing: who wants it to fail gives it the gate ``no_op``, which looks itself.
+    """
+    task = board.plan[id]
+    gates = (*task.gates, *(gate for step in task.steps for gate in step.gates))
+    if task.files and result.files == 0 and all(gate.kind is not GateKind.NO_OP for gate in gates):
+        note = Note(GateKind.NO_OP, SKIPPED, "warning: it owns files and has changed none of them")
+        board.tasks[id].notes.append(note)
+        board.events.append(_of_gate(id, attempt, note))
 
 
 def _with_outputs(task: Task, result: Result) -> Result:

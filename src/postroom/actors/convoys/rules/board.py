@@ -8,6 +8,7 @@ is to be put on record in ``events``. Times are wall seconds, given by the calle
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 
 from .. import events as e
 from ..plan import Convoy, Task
@@ -102,6 +103,12 @@ class Board:
         if state.reason != why:
             state.reason = why
             self.changed[id] = None
+
+    @property
+    def anybody_unserved(self) -> bool:
+        """Whether a task waits for its agent that nobody has cancelled since."""
+        ids = chain.from_iterable(self.unserved.values())
+        return any(self.tasks[id].status is TaskStatus.WAITING for id in ids)
 
     def offer_unserved(self, agent: str) -> None:
         """Let those wait for a place who waited for this agent."""

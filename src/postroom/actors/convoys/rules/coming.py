@@ -13,6 +13,7 @@ from .ending import close, has_checks
 from .failing import stop
 from .standing import Note
 from .states import ConvoyStatus, TaskStatus, is_over
+from .tokens import count_notes
 
 
 def begin(board: Board, now: float) -> None:
@@ -54,6 +55,7 @@ def convoy_checked(board: Board, point: HookPoint, notes: Sequence[Note]) -> Non
     awaited = not standing.began if before else standing.closing
     if is_over(board.status) or board.status is ConvoyStatus.INTERRUPTED or not awaited:
         return
+    count_notes(board, "", notes)
     wrong = wrong_among(notes)
     reason = "; ".join(f"{note.name}: {note.text}" for note in wrong)
     board.events.append(e.ConvoyChecked(point, not wrong, reason))

@@ -21,11 +21,13 @@ UNBEGUN = (TaskStatus.PENDING, TaskStatus.WAITING)
 def give_up(board: Board, id: str, failure: Failure, reason: str, now: float) -> None:
     """A task has failed for good: do with it what its plan says, then cascade."""
     state, policy = board.tasks[id], board.plan[id].retry.on_exhausted
+    disputed = state.status is TaskStatus.DISPUTED  # a person says so, and no machine
     if policy is OnExhausted.SKIP:
-        _end(board, id, "skip", failure, reason)
+        _end(board, id, "leave out" if disputed else "skip", failure, reason)
     else:
         timed_out = failure is Failure.TIMEOUT and state.status is TaskStatus.RUNNING
-        _end(board, id, "time out" if timed_out else "fail", failure, reason)
+        verb = "uphold" if disputed else "time out" if timed_out else "fail"
+        _end(board, id, verb, failure, reason)
         state.dead = DeadLetter(now, failure, reason)
         board.events.append(e.DeadAdded(id, failure, reason, state.attempts))
     cascade(board, id)

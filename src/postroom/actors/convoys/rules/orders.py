@@ -15,7 +15,7 @@ from .board import Board
 from .coming import set_out
 from .ending import has_bad, unpause
 from .failing import cancel as cancelled
-from .failing import cascade, fell_to_a_stop, stop
+from .failing import cascade, fell_to_a_stop, give_up, stop
 from .holds import overlap
 from .retrying import end_try
 from .standing import Failure, Feedback, Note, Spent, TaskState
@@ -129,10 +129,11 @@ def allow(board: Board, more: Spent, by: str, now: float) -> None:
     unpause(board, by)
 
 
-def settle_dispute(board: Board, id: str, resolution: str, by: str, text: str) -> None:
+def settle_dispute(board: Board, id: str, resolution: str, by: str, text: str, now: float) -> None:
     """A person decides: ``pass`` it, ``fail`` it, or have it done ``again``, told what was said.
 
-    Raises ``BadInput`` and ``Conflict``.
+    What a person fails goes the way of all tasks that failed for good, as its plan says. Raises
+    ``BadInput`` and ``Conflict``.
     """
     state = _state(board, id)
     if state.status is not TaskStatus.DISPUTED:
@@ -150,10 +151,7 @@ def settle_dispute(board: Board, id: str, resolution: str, by: str, text: str) -
         board.events.append(e.TaskDone(id, state.attempts, state.seconds, True))
         board.ready(board.index.dependants.get(id, ()))
     else:
-        board.move(id, "uphold")
-        state.reason = text or state.reason
-        board.events.append(e.TaskEnded(id, state.status, state.reason, state.failure or "", state.attempts))
-        cascade(board, id)
+        give_up(board, id, Failure.REVIEW, text or state.reason, now)
     unpause(board, by)
 
 

@@ -27,6 +27,8 @@ class Note:
     """What one check or one reviewer has said. ``verdict`` is passed, blocked, unrun or skipped.
 
     ``text`` says why in one line, ``output`` is the end of what a command said that did not pass.
+    ``asked`` is the agent or reviewer that was asked and could tell of ``tokens``; None means that
+    nobody counted.
     """
 
     name: str
@@ -34,6 +36,8 @@ class Note:
     text: str = ""
     seconds: float = 0.0
     output: str = ""
+    asked: str = ""
+    tokens: int | None = None
 
 
 @frozen
@@ -85,7 +89,10 @@ class Result:
 
 @define
 class Try:
-    """One attempt of a task. Times are wall seconds; ``ended`` 0 means that it goes on."""
+    """One attempt of a task. Times are wall seconds; ``ended`` 0 means that it goes on.
+
+    ``claimed`` is whether whoever made it said that the task is done, whatever came of that.
+    """
 
     n: int
     agent: str
@@ -96,6 +103,7 @@ class Try:
     reason: str = ""
     code: int | None = None
     tokens: int = 0
+    claimed: bool = False
 
 
 @define
@@ -158,7 +166,7 @@ class Breaker:
 
 @define
 class Spent:
-    """What a run has used up."""
+    """What a run has used up. ``tokens`` are those of tasks, hooks and reviewers."""
 
     turns: int = 0
     tokens: int = 0
@@ -173,8 +181,9 @@ class Standing:
     budget. ``began`` is whether what runs before all tasks has passed, ``closing`` whether what runs
     after them is under way. ``stopped`` says why nothing more starts, ``paused`` why the convoy waits.
     ``since`` is until when its time was counted, 0 while it does not count; ``since_first`` when it set
-    out. ``uncounted`` are agents that do not say how many tokens they use, ``injected`` the tasks that
-    were put in, by the key of who did so. ``life`` counts who have played the run, one after another.
+    out. ``convoy_tokens`` are what hooks of the whole convoy have used, ``uncounted`` agents and reviewers
+    that do not say how many tokens they use, ``injected`` the tasks that were put in, by the key of who
+    did so. ``life`` counts who have played the run, one after another.
     """
 
     status: ConvoyStatus = ConvoyStatus.RUNNING
@@ -191,6 +200,7 @@ class Standing:
     spent: Spent = field(factory=Spent)
     allowed: Spent = field(factory=Spent)
     review_tokens: int = 0
+    convoy_tokens: int = 0
     uncounted: list[str] = field(factory=list[str])
     injected: dict[str, str] = field(factory=dict[str, str])
     breakers: dict[str, Breaker] = field(factory=dict[str, Breaker])

@@ -76,6 +76,8 @@ def _start_free(board: Board, now: float) -> None:
     while len(board.index.active) < board.convoy.concurrency:
         id = board.index.next()
         if id is None:
+            if board.anybody_unserved:  # it can be asked for more while they wait for their agent
+                _budget_reached(board)
             return
         if _budget_reached(board):
             board.index.offer(id)

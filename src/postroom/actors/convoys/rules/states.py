@@ -81,6 +81,7 @@ TASK_MOVES: tuple[Move[TaskStatus], ...] = (
     *_moves("dispute", [T.REVIEWING], T.DISPUTED),
     # A person has the last word.
     *_moves("uphold", [T.DISPUTED], T.FAILED),
+    *_moves("leave out", [T.DISPUTED], T.SKIPPED),
     *_moves("overrule", [T.DISPUTED], T.DONE),
     *_moves("again", [*LOST, T.DISPUTED], T.PENDING),
 )

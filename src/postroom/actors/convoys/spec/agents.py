@@ -9,7 +9,7 @@ from ..blanks import Path
 from ..plan import LOCAL, Agent, Budget, Reviewer, Reviewing
 from . import keys
 from .faults import Faults
-from .graph import cycles_in
+from .graph import cycles_in, told
 from .parts import pick
 from .shapes import NAME, Table, fitting, table_of
 
@@ -33,7 +33,7 @@ def read_agents(table: Table, path: Path, faults: Faults) -> tuple[Agent, ...]:
             faults.add((*path, agent.name, "fallback"), f"no agent is named {agent.fallback}", do)
     for ring in cycles_in({agent.name: [agent.fallback] for agent in agents if agent.fallback}):
         where = (*path, ring[0], "fallback")
-        faults.add(where, f"stand in for each other: {' -> '.join(ring)}", "remove one of these")
+        faults.add(where, f"stand in for each other: {told(ring)}", "remove one of these")
     return tuple(agents)
 
 

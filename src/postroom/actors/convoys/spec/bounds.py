@@ -41,7 +41,7 @@ def bounds_of(convoy: Convoy) -> Bounds:
         chain = _chain(whole, tasks, order)
         longest = min(longest, sum(busy.values()) / convoy.concurrency + chain)
     made = sum(map(_attempts, convoy.tasks))
-    prompted = sum(_attempts(task) for task in convoy.tasks if _has_prompt(task))
+    prompted = sum(_attempts(task) for task in convoy.tasks if task.has_prompt)
     turns = convoy.budget.turns or made
     return Bounds(
         attempts=min(made, turns),
@@ -59,10 +59,6 @@ def route_of(task: Task, convoy: Convoy) -> Route:
 
 def _attempts(task: Task) -> int:
     return 1 + task.retry.retries
-
-
-def _has_prompt(task: Task) -> bool:
-    return bool(task.work.prompt) or any(step.work.prompt for step in task.steps)
 
 
 def _reviewers(task: Task, convoy: Convoy) -> int:

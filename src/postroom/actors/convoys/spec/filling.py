@@ -30,7 +30,8 @@ class Values:
             for name in blank.filters:
                 if name not in FILTERS:
                     self._faults.add(where, f"no filter is named {name}", self._faults.hint(name, FILTERS))
-            if blank.name not in self._values and blank.name not in own:
+            wrong = self._faults.touch(tuple(blank.name.split(".")))
+            if blank.name not in self._values and blank.name not in own and not wrong:
                 do = self._faults.hint(blank.name, (*self._values, *own))
                 self._faults.add(where, f"nothing is named {blank.name}", do)
         return fill(value, self._values, str)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 MOST_CYCLES = 20
 """Circles that are looked for: whoever made so many has made a mistake in few places."""
+
+MOST_NAMED = 12
+"""Names of a circle that are told."""
 
 
 def cycles_in(needs: Mapping[str, Iterable[str]]) -> Iterator[list[str]]:
@@ -28,6 +31,13 @@ def cycles_in(needs: Mapping[str, Iterable[str]]) -> Iterator[list[str]]:
                 del left[name]
         else:
             return
+
+
+def told(ring: Sequence[str]) -> str:
+    """A circle in words; of a long one only where it begins and ends."""
+    left = len(ring) - MOST_NAMED
+    names = [*ring[: MOST_NAMED - 1], f"({left} more)", ring[-1]] if left > 0 else ring
+    return " -> ".join(names)
 
 
 class Order:

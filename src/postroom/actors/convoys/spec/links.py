@@ -9,8 +9,9 @@ from ..plan import LOCAL, Convoy, Hook, HookKind, Input, OnOverlap, Reviewing, R
 from . import keys
 from .agents import pulling
 from .faults import Faults
-from .graph import Order, cycles_in
+from .graph import Order, cycles_in, told
 from .overlaps import overlaps
+from .spelling import check_spelling
 
 MOST_OVERLAPS = 20
 """Overlaps that are told of one file."""
@@ -25,13 +26,14 @@ def check_links(convoy: Convoy, declared: Iterable[str], faults: Faults) -> None
         _check_hooks(task.hooks, ("tasks", task.id, "hooks"), convoy, faults)
     _check_hooks(convoy.hooks, ("convoy", "hooks"), convoy, faults)
     _check_reviewers(convoy, faults)
+    check_spelling(convoy, faults)
     if sum(len(task.outputs) for task in convoy.tasks) > keys.MOST_OUTPUTS:
         faults.add(("tasks",), f"have more than {keys.MOST_OUTPUTS} outputs together", "make fewer")
     rings = list(cycles_in({task.id: task.needs for task in convoy.tasks}))
     for ring in rings:
         key = "depends_on" if ring[1] in tasks[ring[0]].depends_on else "inputs"
         where = ("tasks", ring[0], key)
-        faults.add(where, f"need each other: {' -> '.join(ring)}", "remove one of these")
+        faults.add(where, f"need each other: {told(ring)}", "remove one of these")
     if convoy.on_overlap is OnOverlap.REFUSE and not rings:
         _check_overlaps(convoy, faults)
 
@@ -66,8 +68,7 @@ def _meant(name: str, task: Task, declared: Collection[str], faults: Faults) -> 
 def _check_doer(task: Task, convoy: Convoy, faults: Faults) -> None:
     """A prompt needs an agent to read it; whoever pulls is sent a prompt and nothing else."""
     path: Path = ("tasks", task.id, "agent")
-    prompts = bool(task.work.prompt) or any(step.work.prompt for step in task.steps)
-    if prompts and task.agent == LOCAL:
+    if task.has_prompt and task.agent == LOCAL:
         faults.add(path, "a prompt needs an agent", "name one of [agents], here or under [defaults]")
     elif not task.work.prompt and task.agent in pulling(convoy.agents):
         faults.add(

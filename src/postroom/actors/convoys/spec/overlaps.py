@@ -41,7 +41,7 @@ def overlaps(tasks: Sequence[Task], order: Order) -> Iterator[Overlap]:
         for at, file in enumerate(task.files):
             claim = _Claim(place, task.id, file, at)
             owners[file].append(claim)
-            for folder in _folders(file):
+            for folder in folders(file):
                 inside[folder].append(claim)
     for file, claims in owners.items():
         claims.sort(key=lambda claim: order.place[claim.task])
@@ -56,7 +56,8 @@ def _at_once(one: str, other: str, order: Order) -> bool:
     return one != other and not (order.comes_before(one, other) or order.comes_before(other, one))
 
 
-def _folders(file: str) -> Iterator[str]:
+def folders(file: str) -> Iterator[str]:
+    """The folders that a path is in, from the nearest up."""
     while "/" in file:
         file = file.rpartition("/")[0]
         yield file

@@ -7,9 +7,19 @@ import pathlib
 from collections.abc import Iterable
 
 from ..blanks import BLANK, Path
+from ..work.paths import leads_out
 from .faults import Faults
 
 _GLOB = frozenset("*?[]")
+
+
+def check_folder(folder: str, path: Path, faults: Faults) -> bool:
+    """Whether there is such a folder; a fault if not, as nobody makes it for a run."""
+    if os.path.isdir(folder):  # noqa: PTH112  # Path raises for a long name
+        return True
+    what = "not a folder" if os.path.exists(folder) else "no such folder"  # noqa: PTH110  # as above
+    faults.add(path, f"{what}: {folder}", "create it before the run, or name another")
+    return False
 
 
 def check_within(text: str, folder: str, path: Path, faults: Faults) -> str:
@@ -25,7 +35,7 @@ def check_within(text: str, folder: str, path: Path, faults: Faults) -> str:
         faults.add(path, f"{text} is a pattern", "name each file or folder")
     elif plain == ".":
         faults.add(path, f"{text!r} is the whole folder", "name what is in it")
-    elif _escapes(folder, plain):
+    elif leads_out(folder, plain):
         faults.add(path, f"{text} leads out of {folder} by a symlink", "name what is in it")
     return plain
 
@@ -39,16 +49,3 @@ def check_files(files: Iterable[str], folder: str, path: Path, faults: Faults) -
             faults.add((*path, n), f"{file} is named twice", "name it once")
         plain.append(file)
     return tuple(plain)
-
-
-def _escapes(folder: str, plain: str) -> bool:
-    place = folder
-    for part in plain.split("/"):
-        place = f"{place}/{part}"
-        if os.path.islink(place):  # noqa: PTH114  # Path raises for a long name
-            return not _inside(os.path.realpath(place), os.path.realpath(folder))
-    return False
-
-
-def _inside(path: str, folder: str) -> bool:
-    return os.path.commonpath([path, folder]) == folder

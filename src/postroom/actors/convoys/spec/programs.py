@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import re
 import shlex
 import shutil
@@ -18,6 +17,7 @@ from ..plan import Convoy, Gate, Hook, Task, Work
 from ..work.callables import UnknownCall, resolve
 from ..work.commands import environment
 from .faults import Faults
+from .paths import check_folder
 from .shapes import SHELL
 
 LONGEST_WORD = 64
@@ -48,8 +48,7 @@ class Programs:
         if self._faults.touch((*path, "cwd")):
             return
         checked = task.cwd != folder and not task.needs
-        if checked and not os.path.isdir(task.cwd):  # noqa: PTH112  # Path raises for a long name
-            self._faults.add((*path, "cwd"), f"no such folder: {task.cwd}", "create it, or name another")
+        if checked and not check_folder(task.cwd, (*path, "cwd"), self._faults):
             return
         self._work(task.work, path, place)
         for n, step in enumerate(task.steps):
@@ -119,8 +118,8 @@ class Programs:
         return self._found[key]
 
     def _shell_knows(self, word: str, place: _Place) -> bool:
-        """Whether it is one of the shell's own words, such as ``cd`` or ``for``."""
-        if len(word) > LONGEST_WORD:
+        """Whether it is one of the shell's own words, such as ``cd`` or ``for``, and there is a shell."""
+        if len(word) > LONGEST_WORD or not self._is_found(SHELL[0], place):
             return False
         key = (word, place.env.get("PATH", ""))
         if key not in self._shell:

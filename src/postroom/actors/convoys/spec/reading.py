@@ -17,6 +17,7 @@ from .links import check_links
 from .naming import Names, names_given
 from .parsing import parsed
 from .parts import OF_TASK, read_gates, read_hooks
+from .paths import check_folder
 from .programs import Programs
 from .shapes import Table, fitting
 from .tasks import Tasks
@@ -58,8 +59,8 @@ def _convoy(
 
     said = {**values.filled(said, ("convoy",)), "folder": folder if isinstance(place, str) else place}
     head = fitting(said, keys.CONVOY, ("convoy",), faults)
-    if given != "." and not os.path.isdir(folder):  # noqa: PTH112  # Path raises for a long name
-        faults.add(("convoy", "folder"), f"no such folder: {folder}", "create it, or name another")
+    if given != ".":
+        check_folder(folder, ("convoy", "folder"), faults)
     gates = read_gates(head.get("gates", ()), ("convoy", "gates"), faults)
     hooks = read_hooks(head.get("hooks", ()), tuple(HookPoint), ("convoy", "hooks"), faults)
     names = Names((), names_given(gates, hooks), faults)

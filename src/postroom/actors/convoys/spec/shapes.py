@@ -30,13 +30,15 @@ def _as_it_is(value: Any) -> Any:
 class Shape(NamedTuple):
     """``words`` says what is wanted, ``fits`` whether a value is that, ``made`` what it becomes.
 
-    ``known`` are the words that can be meant, where there are only so many.
+    ``known`` are the words that can be meant, where there are only so many. ``part`` is what each item
+    of a list, or each value of a table, has to be.
     """
 
     words: str
     fits: Callable[[object], bool]
     made: Callable[[Any], Any] = _as_it_is
     known: tuple[str, ...] = ()
+    part: Shape | None = None
 
 
 def items_of(value: object) -> list[Any] | None:
@@ -64,10 +66,27 @@ def fitting(value: object, shapes: Mapping[str, Shape], path: Path, faults: Faul
             faults.add((*path, key), "unknown key", faults.hint(key, shapes))
         elif shape.fits(item):
             kept[key] = shape.made(item)
-        else:
-            do = faults.hint(item, shape.known) if isinstance(item, str) and shape.known else ""
-            faults.add((*path, key), f"must be {shape.words}, not {described(item)}", do)
+        elif (wrong := _misfits(shape.part, item, (*path, key), faults)) and (parts := table_of(item)):
+            kept[key] = shape.made({name: part for name, part in parts.items() if name not in wrong})
+        elif not wrong:
+            _add_misfit(shape, item, (*path, key), faults)
     return kept
+
+
+def _misfits(shape: Shape | None, whole: object, path: Path, faults: Faults) -> list[str | int]:
+    """Where the parts of a list or a table are that do not fit, each of them noted."""
+    places: list[str | int] = []
+    named: Iterable[tuple[str | int, Any]] = (table_of(whole) or {}).items()
+    for place, part in enumerate(items_of(whole) or ()) if items_of(whole) else named:
+        if shape is not None and not shape.fits(part):
+            _add_misfit(shape, part, (*path, place), faults)
+            places.append(place)
+    return places
+
+
+def _add_misfit(shape: Shape, value: object, path: Path, faults: Faults) -> None:
+    do = faults.hint(value, shape.known) if isinstance(value, str) and shape.known else ""
+    faults.add(path, f"must be {shape.words}, not {described(value)}", do)
 
 
 def described(value: object) -> str:
@@ -176,11 +195,13 @@ def _is_variable(name: str) -> bool:
     return bool(name) and "=" not in name and "\0" not in name
 
 
+def _is_input(value: object) -> bool:
+    return is_text(value) or isinstance(value, int | float)
+
+
 def _is_table_of_inputs(value: object) -> bool:
     table = table_of(value)
-    return table is not None and all(
-        is_text(item) or isinstance(item, int | float) for item in table.values()
-    )
+    return table is not None and all(map(_is_input, table.values()))
 
 
 def _is_table(value: object) -> bool:
@@ -204,10 +225,12 @@ def _is_address(value: object) -> bool:
 TEXT = Shape("a text", is_text)
 FILLED = Shape("a text that says something", _is_filled)
 NAME = Shape("a text of 1 to 128 characters", _is_name)
-TEXTS = Shape("a list of texts", _is_texts, tuple)
+TEXTS = Shape("a list of texts", _is_texts, tuple, part=TEXT)
 TABLE = Shape("a table", _is_table)
 LIST = Shape("a list", _is_list)
-COMMAND = Shape("a list of texts, or one text for the shell", _is_command, _words_of)
-ENVIRONMENT = Shape("a table of texts by names of variables", _is_environment)
-INPUTS = Shape("a table of texts and numbers", _is_table_of_inputs)
+COMMAND = Shape("a list of texts, or one text for the shell", _is_command, _words_of, part=TEXT)
+ENVIRONMENT = Shape("a table of texts by names of variables", _is_environment, part=TEXT)
+INPUTS = Shape(
+    "a table of texts and numbers", _is_table_of_inputs, part=Shape("a text or a number", _is_input)
+)
 ADDRESS = Shape("an address, such as worker/anna", _is_address)

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import tomli_w
 
+from ....store.errors import BadInput
 from ..allowed import Allowed
 from ..plan import (
     Agent,
@@ -28,6 +29,7 @@ from ..plan import (
 )
 from ..plan import Input as Input
 from . import keys
+from .parsing import LONGEST
 from .shapes import Table
 from .tasks import runs_programs
 
@@ -36,7 +38,8 @@ def resolved(convoy: Convoy) -> str:
     """The text of a file that declares this very convoy, wherever it lies and whatever it is set to.
 
     Every value is there, those that tasks share under ``[defaults]``; what is empty is left out.
-    Tasks that came in while it ran are like the others here: ``source`` is left out.
+    Tasks that came in while it ran are like the others here: ``source`` is left out. Raises ``BadInput``
+    for a convoy whose defaults and inputs make it so long that it could not be read again.
     """
     shared = _shared(convoy)
     document: Table = {
@@ -46,9 +49,31 @@ def resolved(convoy: Convoy) -> str:
         "review": _reviewing(convoy.reviewing),
         "budget": {key: getattr(convoy.budget, key) for key in keys.BUDGET},
         "secrets": {"allow": [_allowed(each) for each in convoy.allowed]} if convoy.allowed else {},
-        "tasks": {task.id: _task(task, shared) for task in convoy.tasks},
+        "tasks": _tasks(convoy, shared),
     }
-    return tomli_w.dumps({key: value for key, value in document.items() if value})
+    text = tomli_w.dumps({key: value for key, value in document.items() if value})
+    _check_length(convoy, len(text.encode()))
+    return text
+
+
+def _tasks(convoy: Convoy, shared: Table) -> Table:
+    """All tasks; what is much too long is seen before it is written."""
+    tables: Table = {}
+    length = 0
+    for task in convoy.tasks:
+        tables[task.id] = _task(task, shared)
+        length += len(repr(tables[task.id]))
+        _check_length(convoy, length // 2)  # TOML may be shorter than what Python makes of it
+    return tables
+
+
+def _check_length(convoy: Convoy, length: int) -> None:
+    if length > LONGEST:
+        raise BadInput(
+            f"{convoy.name} is too long once its defaults and inputs are filled in",
+            f"it could not be read again: at most {LONGEST // 2**20} MiB are taken",
+            "split it, or keep long texts in files",
+        )
 
 
 def _head(convoy: Convoy) -> Table:

@@ -9,13 +9,13 @@ from pathlib import Path
 import trio
 from attrs import asdict
 
-from ..messages import Perform
 from ..plan import HookKind, Step, Task
 from ..rules.attempts import REDACTED
 from ..rules.standing import Artifact, Failure, Feedback, Note, Result
 from ..rules.states import TaskStatus
 from . import changes as c
 from .builtin import Matter
+from .calls import Calls
 from .commands import marks_of
 from .doing import Ending, Setting
 from .filling import FOLDER, Filler, Unfilled
@@ -23,29 +23,32 @@ from .gates import first_wrong
 from .hearing import clear
 from .hooks import run_hooks
 from .inputs import NoInput, paths_of, read_inputs
+from .jobs import Job
 from .leaving import leaving_end, leaving_notes, leaving_reason
 from .outputs import NoOutput, collect
+from .paths import Unsafe
 from .steps import Steps, take
 
 ONLY_STEP = ""
 
 
-async def make(job: Perform, *, again: bool = False) -> Result:
+async def make(job: Job, calls: Calls, *, again: bool = False) -> Result:
     """Make the attempt and say how it ended, by the word of whoever made it.
 
     ``again`` says that it may have been begun before, by a process that is gone. Raises ``OSError``
-    where its log or its outputs cannot be written.
+    where its log or its outputs cannot be written. ``calls`` makes those of functions.
     """
     if again or not _is_one_call(job):
         clear(Path(job.log))
-    return await _Attempt(job).made()
+    return await _Attempt(job, calls).made()
 
 
 class _Attempt:
     """An attempt under way. ``notes`` are what its hooks and gates have said so far."""
 
-    def __init__(self, job: Perform) -> None:
+    def __init__(self, job: Job, calls: Calls) -> None:
         self._job = job
+        self._calls = calls
         self._started = trio.current_time()
         self._folder = job.folder or job.task.cwd
         self._before: c.Look | None = None
@@ -56,6 +59,8 @@ class _Attempt:
             return await self._made()
         except (NoInput, Unfilled) as error:
             return self._result(Ending(Failure.INPUT, str(error)))
+        except Unsafe as error:
+            return self._result(Ending(Failure.ERROR, str(error)))
 
     async def _made(self) -> Result:
         job = self._job
@@ -121,7 +126,7 @@ class _Attempt:
             told = log.with_suffix(".feedback.json")
             _tell(job.feedback, told)
             marks["POSTROOM_FEEDBACK"] = str(told)
-        return Setting(task.cwd, log, given, marks, job.feedback)
+        return Setting(task.cwd, log, given, marks, job.feedback, self._calls)
 
     async def _matter(self) -> Matter:
         changes = await self._changes()
@@ -134,7 +139,7 @@ class _Attempt:
         return c.changes(self._before, await self._seen())
 
     async def _seen(self) -> c.Look:
-        return await trio.to_thread.run_sync(c.look_at, self._folder, self._job.task.files)
+        return await trio.to_thread.run_sync(c.look_at_own, self._folder, self._job.task.files)
 
 
 def seconds_since(started: float) -> float:
@@ -142,17 +147,17 @@ def seconds_since(started: float) -> float:
     return round(trio.current_time() - started, 3)
 
 
-def _is_one_call(job: Perform) -> bool:
+def _is_one_call(job: Job) -> bool:
     """Whether it is a call and nothing else: then it writes a log only once it has ended."""
     work = job.task.work
     calls = bool(work.call or (job.agent.call and not work.command))
     return calls and not job.task.steps and not job.hooks
 
 
-def _has_blanks(job: Perform) -> bool:
+def _has_blanks(job: Job) -> bool:
     """Whether anything may have to be filled in, or looked through for secrets."""
-    prompts = job.task.work.prompt or any(step.work.prompt for step in job.task.steps)
-    return bool(job.inputs or prompts or any(hook.kind is HookKind.AGENT for hook in job.hooks))
+    asks = job.task.has_prompt
+    return bool(job.inputs or asks or any(hook.kind is HookKind.AGENT for hook in job.hooks))
 
 
 def _tell(feedback: Feedback, path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from attrs import frozen
 
 from ..plan import Gate, GateKind, Task
-from .paths import Unsafe, open_here, read_inside, stat_inside
+from .paths import Unsafe, leads_out, lstat_inside, open_here, read_inside
 
 MOST_FILES = 20_000
 MOST_BYTES, MOST_TOGETHER = 1 << 20, 16 << 20
@@ -78,6 +78,17 @@ def measured(task: Task) -> bool:
     return bool(task.files) or any(gate.kind in MEASURING for gate in gates)
 
 
+def look_at_own(folder: str, files: Sequence[str]) -> Look:
+    """As ``look_at``, at the files that a task owns. Raises ``Unsafe`` if a link leads one out of the folder.
+
+    When the file of the convoy was read none did so; a task may have made one since, this one too.
+    """
+    for path in files:
+        if leads_out(folder, path):
+            raise Unsafe(f"{path} leads out of the convoy's folder by a symbolic link")
+    return look_at(folder, files)
+
+
 def look_at(folder: str, files: Sequence[str]) -> Look:
     """These files and all in these folders, by their paths; all of ``folder`` if none are named.
 
@@ -117,7 +128,7 @@ def paths_below(folder: str, files: Sequence[str] = ()) -> Iterator[str]:
 def _walk(folder: str, starts: Sequence[str]) -> Iterator[tuple[str, os.stat_result]]:
     for start in starts:
         try:
-            found = stat_inside(folder, start) if start else Path(folder).stat()
+            found = lstat_inside(folder, start) if start else Path(folder).stat()
         except (Unsafe, OSError):
             continue
         if found is None:

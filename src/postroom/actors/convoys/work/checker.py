@@ -12,7 +12,7 @@ from ...actor import Actor, handles
 from ..messages import Check, CheckConvoy, Checked, ConvoyChecked
 from ..plan import Agent, Gate, Hook
 from ..rules.attempts import UNRUN
-from ..rules.standing import Note
+from ..rules.standing import Note, Result
 from .builtin import Matter
 from .changes import Changes
 from .commands import marks_of, marks_of_run
@@ -23,6 +23,7 @@ from .halts import Halts
 from .hearing import clear
 from .hooks import run_hooks
 from .inputs import NoInput, paths_of, read_inputs
+from .jobs import Job, Jobs
 from .leaving import leaving_notes
 
 
@@ -33,9 +34,10 @@ class Checker(Actor):
     ``life`` of the run is not done, as by a worker.
     """
 
-    def __init__(self, halts: Halts, life: int) -> None:
+    def __init__(self, halts: Halts, jobs: Jobs, life: int) -> None:
         super().__init__()
         self._halts = halts
+        self._jobs = jobs
         self._life = life
 
     @handles(Check, timeout=math.inf)  # each gate and hook has its own
@@ -44,9 +46,10 @@ class Checker(Actor):
         checked: Checked | None = None
         if order.life < self._life:
             return None
-        with self._halts.scope(order.task.id, order.attempt):
-            notes = await _of_task(order)
-            checked = Checked(order.task.id, order.attempt, leaving_notes(notes, order.allowed))
+        with self._halts.scope(order.task, order.attempt):
+            job = self._jobs.checking(order)
+            notes = await _of_task(job, order.result)
+            checked = Checked(order.task, order.attempt, leaving_notes(notes, job.allowed))
         return checked
 
     @handles(CheckConvoy, timeout=math.inf)
@@ -61,22 +64,19 @@ class Checker(Actor):
         return checked
 
 
-async def _of_task(order: Check) -> list[Note]:
-    task, result = order.task, order.result
-    folder = order.folder or task.cwd
+async def _of_task(job: Job, result: Result) -> list[Note]:
+    task, folder = job.task, job.folder or job.task.cwd
     try:
-        texts = await trio.to_thread.run_sync(read_inputs, order.inputs) if order.inputs else {}
-        filler = Filler({FOLDER: folder, **texts}, allowed=order.allowed)
-        gates, hooks = filler.gates(task.gates), filler.hooks(order.hooks)
-        given = {**filler.values(task.env), **paths_of(order.inputs)}
+        texts = await trio.to_thread.run_sync(read_inputs, job.inputs) if job.inputs else {}
+        filler = Filler({FOLDER: folder, **texts}, allowed=job.allowed)
+        gates, hooks = filler.gates(task.gates), filler.hooks(job.hooks)
+        given = {**filler.values(task.env), **paths_of(job.inputs)}
     except (NoInput, Unfilled) as error:
         return [Note("inputs", UNRUN, str(error))]
-    setting = Setting(
-        task.cwd, Path(order.log), given, marks_of(order.run, task.id, order.attempt, order.log)
-    )
+    setting = Setting(task.cwd, Path(job.log), given, marks_of(job.run, task.id, job.attempt, job.log))
     changes = Changes(result.lines, result.files, result.paths)
-    matter = Matter(folder, setting.log, changes, task.files, order.allowed)
-    return await _looked(gates, hooks, order.agents, setting, matter)
+    matter = Matter(folder, setting.log, changes, task.files, job.allowed)
+    return await _looked(gates, hooks, job.agents, setting, matter)
 
 
 async def _of_convoy(order: CheckConvoy) -> list[Note]:

@@ -87,7 +87,7 @@ def marks_of(run: str, task: str, attempt: int, log: str) -> dict[str, str]:
 
 def marks_of_run(run: str, log: str) -> dict[str, str]:
     """Variables that name the run of which this is a log."""
-    return {RUN_MARK: run, LOGS_MARK: str(Path(log).parent)}
+    return {RUN_MARK: run, LOGS_MARK: log.rpartition("/")[0]}
 
 
 async def run_command(

@@ -9,14 +9,14 @@ from pathlib import Path
 from traceback import format_exception
 from typing import Any, cast
 
-import trio
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from ....mailbox.codec import encode
 from ....store.errors import BadInput
 from ..plan import Agent, Work
 from ..rules.standing import Failure, Feedback
 from .callables import resolve
+from .calls import Calls
 from .commands import environment, run_command
 from .counting import of_answer, of_words
 from .hearing import Heard, last_line
@@ -27,7 +27,8 @@ class Setting:
     """Where work is done, and on whose behalf.
 
     ``given`` and ``marks`` are variables: what the task says, and what names the work. ``log`` is the
-    file that takes what is said. ``feedback`` is what was wrong with the attempt before.
+    file that takes what is said. ``feedback`` is what was wrong with the attempt before. ``calls`` makes
+    the calls.
     """
 
     cwd: str
@@ -35,6 +36,7 @@ class Setting:
     given: Mapping[str, str]
     marks: Mapping[str, str]
     feedback: Feedback | None = None
+    calls: Calls = field(factory=Calls)
 
     @property
     def env(self) -> dict[str, str]:
@@ -87,7 +89,7 @@ async def _command(words: tuple[str, ...], stdin: str, setting: Setting, *, aske
 async def _call(call: str, arguments: Mapping[str, Any], setting: Setting, *, asked: bool) -> Ending:
     """Call a function in a thread. At the deadline the thread is left alone: none can be killed."""
     work = partial(_call_here, call, arguments, setting.feedback, asked=asked)
-    ending, said = await trio.to_thread.run_sync(work, abandon_on_cancel=True)
+    ending, said = await setting.calls.make(work)
     if said:  # only now: the words of a call that was left alone are nobody's
         with Heard(setting.log) as heard:
             heard.add(said.encode(errors="backslashreplace"))

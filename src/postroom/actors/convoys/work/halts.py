@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Generator
 from contextlib import contextmanager
+from math import inf
 
 import trio
 
@@ -18,19 +19,25 @@ class Halts:
         self._all = False
 
     @contextmanager
-    def scope(self, task: str, attempt: int) -> Generator[None]:
-        """What runs inside may be cut short; then the block ends early, without an error."""
+    def scope(self, task: str, attempt: int, seconds: float = inf) -> Generator[trio.CancelScope]:
+        """What runs inside may be cut short, and is after so many seconds; then the block ends early, without
+        an error.
+        """
         key = (task, attempt)
-        with trio.CancelScope() as scope:
+        with trio.CancelScope(deadline=trio.current_time() + seconds) as scope:
             self._scopes[key].append(scope)
-            if self._all or key in self._halted:
+            if self.halted(task, attempt):
                 scope.cancel()
             try:
-                yield
+                yield scope
             finally:
                 self._scopes[key].remove(scope)
                 if not self._scopes[key]:
                     del self._scopes[key]
+
+    def halted(self, task: str, attempt: int) -> bool:
+        """Whether somebody has cut short this attempt, or everything."""
+        return self._all or (task, attempt) in self._halted
 
     def halt(self, task: str, attempt: int) -> None:
         """Cut short what runs here of this attempt, also what would begin from now on."""

@@ -31,7 +31,8 @@ async def run_hooks(hooks: Sequence[Hook], agents: Sequence[Agent], setting: Set
     for hook in hooks:
         if hook.kind is HookKind.REVIEW:
             continue
-        notes.append(await noted(hook.name, hook.timeout, partial(_try, hook, known, setting)))
+        trying = partial(_try, hook, known, setting)
+        notes.append(await noted(hook.name, hook.timeout, trying, asked=hook.agent))
         if hook.kind in _STOPPING and first_wrong(notes[-1:]) is not None:
             break
         if hook.kind not in _STOPPING and notes[-1].verdict != PASSED:
@@ -55,7 +56,8 @@ async def _try(hook: Hook, agents: dict[str, Agent], setting: Setting) -> Tried:
 
 async def _ask(hook: Hook, agent: Agent, setting: Setting) -> Tried:
     ending = await do(Work(prompt=hook.prompt), agent, setting)
-    return Tried(PASSED if ending.failure is None else BLOCKED, ending.reason, ending.words)
+    verdict = PASSED if ending.failure is None else BLOCKED
+    return Tried(verdict, ending.reason, ending.words, ending.tokens)
 
 
 def _validated(tried: Tried) -> Tried:

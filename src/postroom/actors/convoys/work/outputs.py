@@ -53,7 +53,7 @@ def _collected(
     if not NAME.fullmatch(output.name):
         raise NoOutput(f"output {output.name} has a name that no file can have")
     if output.kind is OutputKind.SUMMARY:
-        return in_record(output.name, output.kind, leaving_end("".join(said), allowed))
+        return in_record(output.name, output.kind, leaving_end("".join(said), allowed).rstrip("\n"))
     raw = _file(output, folder) if output.kind is OutputKind.FILE else _json(output, said)
     if len(raw) > MOST_BYTES:
         raise NoOutput(f"output {output.name} is larger than 1 MiB")

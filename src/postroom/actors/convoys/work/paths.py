@@ -22,6 +22,15 @@ def stat_inside(folder: str, path: str) -> os.stat_result | None:
         return None
 
 
+def lstat_inside(folder: str, path: str) -> os.stat_result | None:
+    """As ``stat_inside``, but of a link that the path itself is; one on the way to it is ``Unsafe``."""
+    try:
+        with _parent(folder, path) as (parent, name):
+            return os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def open_here() -> frozenset[tuple[int, int]]:
     """The device and inode of each file that this process has open.
 
@@ -63,6 +72,17 @@ def read_file(name: str, most: int, parent: int | None = None) -> bytes:
             return file.read(most + 1)
     finally:
         os.close(number)
+
+
+def leads_out(folder: str, path: str) -> bool:
+    """Whether a symbolic link on the way of this path leads out of the folder."""
+    place = folder
+    for part in path.split("/"):
+        place = f"{place}/{part}"
+        if os.path.islink(place):  # noqa: PTH114  # Path raises for a long name
+            whole = os.path.realpath(folder)
+            return os.path.commonpath([os.path.realpath(place), whole]) != whole
+    return False
 
 
 @contextmanager

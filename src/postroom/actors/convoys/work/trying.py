@@ -15,11 +15,15 @@ from .doing import Setting
 
 @frozen
 class Tried:
-    """What a command says of its matter: a verdict, why in one line, and all that it said."""
+    """What a command says of its matter: a verdict, why in one line, and all that it said.
+
+    ``tokens`` are what an agent says it has used; None means that nobody counted.
+    """
 
     verdict: str
     text: str = ""
     words: str = ""
+    tokens: int | None = None
 
 
 async def try_command(words: tuple[str, ...], setting: Setting) -> Tried:
@@ -33,15 +37,16 @@ async def try_command(words: tuple[str, ...], setting: Setting) -> Tried:
     return Tried(PASSED if ended.well else BLOCKED, ended.reason, ended.words)
 
 
-async def noted(name: str, timeout: float, trying: Callable[[], Awaitable[Tried]]) -> Note:
+async def noted(name: str, timeout: float, trying: Callable[[], Awaitable[Tried]], asked: str = "") -> Note:
     """Try something for ``timeout`` seconds at most, and note what came of it.
 
-    What hangs is ended, a command with its whole process group, and has blocked.
+    ``asked`` is the agent that it asks. What hangs is ended, a command with its whole process group, and
+    has blocked.
     """
     started = trio.current_time()
     tried = Tried(BLOCKED, f"took longer than {timeout:g} s")
     with trio.move_on_after(timeout):
         tried = await trying()
     seconds = round(trio.current_time() - started, 3)
-    note = Note(name, tried.verdict, tried.text, seconds)
+    note = Note(name, tried.verdict, tried.text, seconds, asked=asked, tokens=tried.tokens)
     return note if tried.verdict == PASSED else evolve(note, output=tried.words)
