@@ -30,6 +30,7 @@ def task_of(document: dict[str, Any], id: str) -> dict[str, Any]:
 def test_claims_and_those_that_were_refuted_are_counted(shell: Shell) -> None:
     Path("work.toml").write_text(AGENT)
     assert shell.json("run", "work.toml", code=1)["claims"] == {"made": 3, "refuted": 2}
+    assert "postroom_convoy_claims_refuted_total 2.0" in shell.text("metrics")
     assert "2 of 3 claims to be done were refuted" in shell.text("status", "work.toml")
     Path("good").touch()
     document = shell.json("run", "work.toml", "--retry-failed")

@@ -247,6 +247,15 @@ def test_a_check_before_the_convoy_that_fails_leaves_no_task_open() -> None:
     assert (one.status, one.board.standing.stopped) == ("failed", "pre_convoy: clean: it is dirty")
 
 
+def test_a_command_before_the_convoy_that_fails_is_told_of_and_stops_nothing() -> None:
+    one = Play(task("a"), hooks=CHECKED_CONVOY)
+    one.begin()
+    one.then(coming.convoy_checked, BEFORE, [Note("clean", "passed"), Note("warm up", "skipped", "exit 1")])
+    assert one.statuses == {"a": "running"}
+    (said,) = [event for event in one.facts if isinstance(event, e.ConvoyChecked)]
+    assert (said.passed, said.reason) == (True, "warm up: exit 1")
+
+
 def test_what_checks_of_the_convoy_say_twice_or_too_late_is_not_heard() -> None:
     one = Play(task("a"), hooks=CHECKED_CONVOY)
     one.begin()

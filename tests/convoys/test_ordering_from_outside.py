@@ -87,6 +87,26 @@ def test_an_injected_task_is_done_once_however_often_it_is_said(
     assert shell.order() == ["more"]
 
 
+def test_gates_of_the_convoy_are_asked_anew_if_a_task_was_added_while_they_ran(shell: ConvoyShell) -> None:
+    gate = "test -e made; was=$?; echo >> looks; until test -e go_on; do sleep 0.05; done; exit $was"
+    shell.write(f"""
+        [convoy]
+        gates = [{{ name = "all", command = "{gate}" }}]
+        [tasks.a]
+        command = "true"
+    """)
+    process = shell.start("run", "work.toml")
+    seen(process, "done       a")
+    looks = shell.folder / "looks"
+    while not looks.exists():  # waits for a process, which nothing here hears of
+        order(shell, "status", "work.toml")
+    (shell.folder / "more.toml").write_text('[tasks.b]\ncommand = "touch made"\n')
+    order(shell, "inject", "work.toml", "more.toml")
+    seen(process, "done       b")
+    assert ends(shell, process, 0) == {"a": ("done", 1), "b": ("done", 1)}
+    assert len(looks.read_text().splitlines()) == 2
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [

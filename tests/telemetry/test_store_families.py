@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from postroom.mailbox.evidence import Claims
 from postroom.store.records import InboxCounts
 from postroom.telemetry.reading import Reading
 from postroom.telemetry.store_families import store_families
@@ -28,7 +29,7 @@ def samples(
     counts: list[InboxCounts], *, inboxes: tuple[str, ...] = (), roles: tuple[str, ...] = ()
 ) -> dict[tuple[str, tuple[str, ...]], float]:
     """Every sample of these counts by its name and label values."""
-    reading = Reading(counts, {"runtime": 2}, 3, set(), {"useful": 4})
+    reading = Reading(counts, {"runtime": 2}, 3, set(), {"useful": 4}, Claims(5, 2))
     return {
         (sample.name, tuple(sample.labels.values())): sample.value
         for family in store_families(reading, inboxes=inboxes, roles=roles)
@@ -109,3 +110,9 @@ def test_troubles_sessions_and_activations_come_from_the_store() -> None:
     assert seen["postroom_retries_total", ("worker", "other")] == 3
     assert seen["postroom_sessions", ("runtime",)] == 2
     assert seen["postroom_activations", ()] == 3
+
+
+def test_claims_are_counted_with_those_that_were_refuted() -> None:
+    seen = samples([])
+    assert seen["postroom_convoy_claims_total", ()] == 5
+    assert seen["postroom_convoy_claims_refuted_total", ()] == 2

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, TextIO
 
+from msgspec.structs import asdict
+
+from ..actors.convoys.record.claims import claims_of
 from . import render
 from .allowance import used_of
 from .livetable import checks_of, chosen
@@ -22,16 +25,9 @@ HEADINGS = ("task", "status", "attempts", "seconds", "agent", "checks", "reason"
 def report_view(report: Report, convoy: Convoy, logs: Path, steps: list[str]) -> dict[str, Any]:
     """The JSON of a run: the report, what is spent, where the output is, and the commands that lead on."""
     budget = {one.what: {"used": one.used, "bound": one.bound} for one in used_of(convoy, report.standing)}
-    made, refuted = claims_of(report)
-    claims = {"made": made, "refuted": refuted}
+    claims = asdict(claims_of(row.state for row in report.tasks))
     more = {"claims": claims, "budget": budget, "events": report.standing.events}
     return {**report.view(), **more, "logs": str(logs), "next": steps}
-
-
-def claims_of(report: Report) -> tuple[int, int]:
-    """How often somebody said that a task is done, and how often a check or a reviewer found otherwise."""
-    claimed = [made for row in report.tasks for made in row.state.tries if made.claimed]
-    return len(claimed), sum(made.outcome in ("failed", "disputed") for made in claimed)
 
 
 def write_report(out: TextIO, report: Report, convoy: Convoy, logs: Path, steps: list[str]) -> None:
@@ -54,8 +50,9 @@ def write_report(out: TextIO, report: Report, convoy: Convoy, logs: Path, steps:
         render.lines(out, [f"{len(rows)} of {len(report.tasks)} tasks are shown: {listed}"])
     render.lines(out, [f"run {report.run} of {report.convoy}: {report.status.value}; output in {logs}"])
     render.lines(out, [f"used {one}" for one in used_of(convoy, report.standing)])
-    made, refuted = claims_of(report)
-    render.lines(out, [f"{refuted} of {made} claims to be done were refuted"] if refuted else [])
+    claims = claims_of(row.state for row in report.tasks)
+    said = f"{claims.refuted} of {claims.made} claims to be done were refuted"
+    render.lines(out, [said] if claims.refuted else [])
     why = report.standing.paused or report.standing.stopped
     render.lines(out, [f"because {why}"] if why else [])
     write_steps(out, steps)

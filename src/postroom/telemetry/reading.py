@@ -8,10 +8,12 @@ from collections.abc import Callable
 import trio
 from msgspec import Struct
 
+from ..mailbox.evidence import Claims
 from ..store.clock import MICROS
 from ..store.errors import PostroomError
 from ..store.port import Store
 from ..store.records import InboxCounts
+from .claim_families import read_claims
 from .labels import DECLARED_OWNER, declared_in
 from .wake_families import read_outcomes
 
@@ -29,6 +31,7 @@ class Reading(Struct, frozen=True):
     activations: int
     declared: set[str]
     wakes: dict[str, int]
+    claims: Claims
 
 
 def read(store: Store) -> Reading:
@@ -44,6 +47,7 @@ def read(store: Store) -> Reading:
         len(store.activations()),
         declared_in(store.records(DECLARED_OWNER)),
         read_outcomes(store),
+        read_claims(store),
     )
 
 

@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from ..mailbox.address import role_of
 from ..store.clock import MICROS
 from ..store.records import InboxCounts
+from .claim_families import claim_families
 from .labels import INBOX_CAP, OTHER, ROLE_CAP, Allowed
 from .reading import Reading
 from .wake_families import wake_families
@@ -96,6 +97,7 @@ def store_families(
         "postroom_activations", "Living instances of stateful actors.", value=reading.activations
     )
     yield from wake_families(reading.wakes)
+    yield from claim_families(reading.claims)
 
 
 def message_families(grouped: Grouped) -> Iterator[Metric]:

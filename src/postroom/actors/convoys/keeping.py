@@ -22,6 +22,7 @@ from .names import (
 )
 from .plan import Convoy, HookPoint, Task
 from .pulling import Unsendable, correlation, unsent, wanted
+from .record.claims import counted
 from .record.interrupted import marked
 from .record.putting import pages_of
 from .rules import actions as a
@@ -70,7 +71,8 @@ def keep(manager: Hands, board: Board, now: float) -> None:
     for id in changed:
         records.put(TASK, id, board.tasks[id])
     if (write := marked(manager.run, board.status, events)) is not None:
-        records.writes[write.kind, write.key] = write
+        told = counted(manager.run, board.tasks.values())
+        records.writes |= {(each.kind, each.key): each for each in (write, told)}
     for action in actions:
         _act(action, manager, board)
     events += board.taken()[1]  # what was seen while sending; it changes nothing on the board
@@ -148,10 +150,11 @@ def _check_convoy(action: a.CheckConvoy, manager: Hands, board: Board) -> None:
     gates = convoy.gates if point is HookPoint.POST_CONVOY else ()
     hooks = tuple(hook for hook in convoy.hooks if hook.on is point)
     log = f"{board.standing.logs}/{point}.log"
-    life = board.standing.life
+    board.standing.looks += 1
+    life, look = board.standing.life, board.standing.looks
     agents, allowed = agents_of(convoy, hooks), convoy.allowed
-    check = m.CheckConvoy(manager.run, point, gates, hooks, convoy.folder, log, agents, life, allowed)
-    manager.send(checker_of(manager.run), check, dedup_key=f"{point}/{life}")
+    check = m.CheckConvoy(manager.run, point, gates, hooks, convoy.folder, log, agents, life, allowed, look)
+    manager.send(checker_of(manager.run), check)
 
 
 @_act.register(a.Rest)

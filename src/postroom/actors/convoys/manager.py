@@ -188,7 +188,7 @@ class Manager(Actor):
     async def convoy_checked(self, answer: ConvoyChecked) -> None:
         """Judge what the hooks and gates of the whole convoy have said."""
         with self._judging() as (board, _):
-            if answer.life == board.standing.life:
+            if (answer.life, answer.look) == (board.standing.life, board.standing.looks):
                 coming.convoy_checked(board, answer.point, answer.notes)
 
     # Timers

@@ -87,7 +87,10 @@ class Checked:
 
 @frozen
 class CheckConvoy:
-    """To the checker: run the gates and hooks of the whole convoy. ``life`` as of ``Perform``."""
+    """To the checker: run the gates and hooks of the whole convoy. ``life`` as of ``Perform``.
+
+    ``look`` is the number of this one: what an earlier one has said is not heard any more.
+    """
 
     run: str
     point: HookPoint
@@ -98,15 +101,17 @@ class CheckConvoy:
     agents: tuple[Agent, ...] = ()
     life: int = 0
     allowed: tuple[Allowed, ...] = ()
+    look: int = 0
 
 
 @frozen
 class ConvoyChecked:
-    """From the checker: what they said, in this life of the run."""
+    """From the checker: what they said, in this life of the run and at this look."""
 
     point: HookPoint
     notes: tuple[Note, ...]
     life: int = 0
+    look: int = 0
 
 
 @frozen

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from .. import events as e
 from ..plan import HookPoint
 from .actions import Check, CheckConvoy, Halt, Review
-from .attempts import requeue, route_of, wrong_among
+from .attempts import PASSED, requeue, route_of, wrong_among
 from .board import Board
 from .ending import close, has_checks
 from .failing import stop
@@ -57,15 +57,20 @@ def convoy_checked(board: Board, point: HookPoint, notes: Sequence[Note]) -> Non
         return
     count_notes(board, "", notes)
     wrong = wrong_among(notes)
-    reason = "; ".join(f"{note.name}: {note.text}" for note in wrong)
-    board.events.append(e.ConvoyChecked(point, not wrong, reason))
+    board.events.append(e.ConvoyChecked(point, not wrong, _said(notes)))
     if wrong:
-        stop(board, f"{point}: {reason}")
+        stop(board, f"{point}: {_said(wrong)}")
         close(board, "fail")
     elif before:
         _let_begin(board)
     else:
         close(board, "finish")
+
+
+def _said(notes: Sequence[Note]) -> str:
+    """What these have said: a command that failed is no fault, but is told of."""
+    telling = [note for note in notes if note.verdict != PASSED]
+    return "; ".join(f"{note.name}: {note.text or 'did not pass'}" for note in telling)
 
 
 def interrupt(board: Board, reason: str) -> None:

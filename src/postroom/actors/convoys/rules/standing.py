@@ -183,11 +183,13 @@ class Standing:
     ``since`` is until when its time was counted, 0 while it does not count; ``since_first`` when it set
     out. ``convoy_tokens`` are what hooks of the whole convoy have used, ``uncounted`` agents and reviewers
     that do not say how many tokens they use, ``injected`` the tasks that were put in, by the key of who
-    did so. ``life`` counts who have played the run, one after another.
+    did so. ``life`` counts who have played the run, one after another, and ``looks`` how often hooks and
+    gates of the whole convoy were asked.
     """
 
     status: ConvoyStatus = ConvoyStatus.RUNNING
     life: int = 0
+    looks: int = 0
     pages: int = 0
     events: int = 0
     logs: str = ""

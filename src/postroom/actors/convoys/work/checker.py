@@ -60,7 +60,7 @@ class Checker(Actor):
             return None
         with self._halts.scope(order.point, 0):
             notes = await _of_convoy(order)
-            checked = ConvoyChecked(order.point, leaving_notes(notes, order.allowed), order.life)
+            checked = ConvoyChecked(order.point, leaving_notes(notes, order.allowed), order.life, order.look)
         return checked
 
 
