@@ -88,7 +88,10 @@ def test_an_injected_task_is_done_once_however_often_it_is_said(
 
 
 def test_gates_of_the_convoy_are_asked_anew_if_a_task_was_added_while_they_ran(shell: ConvoyShell) -> None:
-    gate = "test -e made; was=$?; echo >> looks; until test -e go_on; do sleep 0.05; done; exit $was"
+    first = "until test -e go_on; do sleep 0.05; done; touch over"
+    second = "until test -e over; do sleep 0.05; done; sleep 0.2"
+    wait = f"if test $(wc -l < looks) = 1; then {first}; else {second}; fi"
+    gate = f"test -e made; was=$?; echo >> looks; {wait}; exit $was"
     shell.write(f"""
         [convoy]
         gates = [{{ name = "all", command = "{gate}" }}]
