@@ -59,6 +59,21 @@ async def test_a_handler_that_raises_leaves_nothing(autojump_clock: MockClock) -
         assert office.store.counts("echo/main")[0].accepted == 0
 
 
+async def test_an_error_that_no_store_could_keep_is_kept_without_what_is_no_text(
+    autojump_clock: MockClock,
+) -> None:
+    class Failing(Actor):
+        @handles(Job)
+        async def fail(self, job: Job) -> None:
+            raise ValueError("no file \udcff")
+
+    async with open_testing_postroom() as office:
+        await office.start("failing/main", Failing)
+        message = await final(office, await office.send("failing/main", Job(), max_attempts=1))
+        assert message.error is not None
+        assert message.error.startswith("ValueError: no file ? (at")
+
+
 async def test_a_handler_that_always_raises_is_tried_five_times_with_growing_pauses(
     autojump_clock: MockClock,
 ) -> None:

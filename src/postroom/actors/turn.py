@@ -223,7 +223,10 @@ def cancellation_in(error: BaseException) -> BaseException | None:
 
 
 def describe(error: BaseException) -> str:
-    """An error in one line: its type, its words, and the last place in the handler's code."""
+    """An error in one line: its type, its words, and the last place in the handler's code.
+
+    Half a character, as a file name that is no UTF-8 has it, becomes a question mark: no store can keep it.
+    """
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
@@ -231,7 +234,7 @@ def describe(error: BaseException) -> str:
     if place is not None:
         code = place.tb_frame.f_code
         text += f" (at {code.co_filename.rpartition('/')[2]}:{place.tb_lineno} in {code.co_name})"
-    return " ".join(text.split())[:ERROR_LENGTH]
+    return " ".join(text.split())[:ERROR_LENGTH].encode(errors="replace").decode()
 
 
 def unpack(delivery: Delivery, handlers: Mapping[str, Handler], wire: Wire) -> tuple[Handler, Any] | Settle:
