@@ -12,10 +12,10 @@ from random import Random
 
 from .clock import Clock
 from .errors import StoreUnavailable
+from .marks import MemoryMarks
 from .sqlite import db, opening
 from .sqlite.db import Db
 from .sqlite.engine import SqliteEngine
-from .sqlite.marks import MemoryMarks
 
 _names = count(1)  # names of in-memory databases must be unique within the process
 

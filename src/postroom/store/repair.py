@@ -12,12 +12,14 @@ from msgspec import Struct, field
 from .clock import Clock, SystemClock
 from .errors import Refused, StoreUnavailable
 from .identity import id_text
-from .sqlite import opening, rowsums, verifying
+from .rules import rowsums
+from .sqlite import opening, verifying
 from .sqlite.damage import headers, judging, rot, salvage
 from .sqlite.damage.image import Alternative, Image
 from .sqlite.damage.pages import header_faults
 from .sqlite.db import Db
 from .sqlite.engine import unavailable
+from .sqlite.statements import SqliteStatements
 from .urls import store_path
 
 T = TypeVar("T")
@@ -157,8 +159,8 @@ class _Doubts:
 
     def look_at_rows(self, conn: Db) -> None:
         """Rows that do not have their sums, of which nobody can tell what they were."""
-        self.messages |= {message.id for message in rowsums.damaged(conn)}
-        self.other += [line for line in rowsums.faults(conn) if line.startswith("record ")]
+        self.messages |= {message.id for message in rowsums.damaged(SqliteStatements(conn))}
+        self.other += [line for line in rowsums.faults(SqliteStatements(conn)) if line.startswith("record ")]
 
     def _best(self, choices: list[Alternative]) -> list[tuple[Alternative, judging.Contents]]:
         """The choices under which the store is least odd, and what is in it then."""

@@ -24,7 +24,7 @@ from ...store.records import (
     Sweep,
     Verdict,
 )
-from ...store.sqlite.sending import BOUNCE_TYPE
+from ...store.rules.sending import BOUNCE_TYPE
 from ..witness import Committed, Doubted, Fact
 from .breach import Breach
 

@@ -18,25 +18,14 @@ from msgspec import structs
 from .. import records as r
 from ..clock import Clock, Instant
 from ..errors import OutcomeUnknown, PostroomError, StoreBusy, StoreFull, StoreUnavailable
-from . import (
-    claiming,
-    intake,
-    keyed,
-    reading,
-    registry,
-    sending,
-    sessions,
-    settling,
-    timekeeping,
-    upkeep,
-    verifying,
-)
+from ..rules import claiming
+from ..rules.engine import Engine
+from ..rules.histories import Illegible
+from ..rules.tx import Tx
+from . import intake, verifying
 from .db import Db, connect
-from .histories import Illegible
-from .inboxes import Registry
-from .leases import Gone
 from .queries import QUERIES
-from .tx import Policy, Tx
+from .statements import SqliteStatements
 
 T = TypeVar("T")
 
@@ -47,8 +36,8 @@ FEW = 16
 """Messages that one claim leases at most while room on the disk is tight."""
 
 
-class SqliteEngine:
-    """Everything that speaks SQL. Subclasses say where the data lives and who else may be there."""
+class SqliteEngine(Engine):
+    """Everything that speaks SQLite. Subclasses say where the data lives and who else may be there."""
 
     commits_in_thread = True
 
@@ -61,19 +50,10 @@ class SqliteEngine:
         rng: Random,
         is_gone: Callable[[str], bool],
     ) -> None:
-        self.url = url
-        self.clock = clock
-        self.policy = Policy()
+        super().__init__(url, clock, rng, is_gone)
         self._write = write
         self._open_reader = open_reader
         self._readers: list[Db] = []
-        self._paused: reading.Paused | None = None
-        self._rng = rng
-        self._gone = Gone(is_gone, self._begun)
-        self._registry = Registry()
-        self._tx: Tx | None = None
-        self._rung: set[str] = set()
-        self._sweep_after = 0
         self._ready = True
         self._look_at = NEVER
         self._refusal: StoreFull | None = None
@@ -82,7 +62,6 @@ class SqliteEngine:
         self._pid = os.getpid()
         self._seen: int = self._version()
         self._changed = False
-        self._handlers = self._table()
 
     # Changing
 
@@ -99,7 +78,8 @@ class SqliteEngine:
             raise unavailable(error) from error
         try:
             self._notice()
-            self._tx = Tx(self._write, self._registry, self.clock.now(), self._rng, self.policy)
+            db = SqliteStatements(self._write)
+            self._tx = Tx(db, db.row("store_row"), self._registry, self.clock.now(), self._rng, self.policy)
             if self._tx.boot >= self._look_at:
                 self._look_around(self._tx.boot)
         except apsw.Error as error:
@@ -108,39 +88,6 @@ class SqliteEngine:
         except BaseException:
             self.rollback()
             raise
-
-    def apply(self, batch: Sequence[r.Operation]) -> list[r.Answer]:
-        """Apply a batch: switches and sessions first, then settlements, sends and claims."""
-        tx = self._tx
-        assert tx is not None, "apply needs a begun transaction"
-        answers: list[r.Answer | None] = [None] * len(batch)
-        settles: list[tuple[int, r.Settle]] = []
-        sends: list[tuple[int, r.Send]] = []
-        claims: list[tuple[int, r.Claim]] = []
-        try:
-            for n, op in enumerate(batch):
-                kind = type(op)
-                if kind is r.Send:
-                    sends.append((n, op))  # type: ignore[arg-type]  # its type was just compared
-                elif kind is r.Settle:
-                    settles.append((n, op))  # type: ignore[arg-type]  # its type was just compared
-                elif kind is r.Claim:
-                    claims.append((n, op))  # type: ignore[arg-type]  # its type was just compared
-                else:
-                    answers[n] = self._handlers[kind](tx, op)
-            if settles:
-                _place(answers, settles, settling.settle(tx, [op for _, op in settles]))
-            if sends:
-                taken = intake.take_in(tx, [op for _, op in sends], self._refusal, self._spare)
-                _place(answers, sends, taken)
-            for n, claim in claims:
-                answers[n] = self._claim(tx, claim)
-            sending.send_bounces(tx)
-            tx.close()
-        except (apsw.Error, OSError) as error:
-            self._write_failed(error)
-            raise unavailable(error) from error
-        return [answer for answer in answers if answer is not None]
 
     def commit(self) -> None:
         """Make the batch durable; a failure here leaves its outcome unknown."""
@@ -164,10 +111,6 @@ class SqliteEngine:
         if os.getpid() == self._pid and self._write.in_transaction:
             self._write.execute("ROLLBACK")
 
-    def rung(self) -> set[str]:
-        rung, self._rung = self._rung, set()
-        return rung
-
     # Reading
 
     def changed_elsewhere(self) -> bool:
@@ -183,42 +126,9 @@ class SqliteEngine:
         """Other handles on a file tell nobody; ``watch`` hears them."""
         return None
 
-    def commit_delay(self) -> float:
-        return 0.0
-
-    def message(self, id: bytes) -> r.StoredMessage | None:
-        return self._look(lambda conn, now: reading.message(conn, now, id))
-
-    def peek(
-        self, inbox: str, limit: int, *, state: str | None = None, after: int = 0
-    ) -> list[r.StoredMessage]:
-        return self._look(lambda conn, now: reading.peek(conn, now, inbox, limit, state, after))
-
-    def dead(self, inbox: str | None, limit: int) -> list[r.StoredMessage]:
-        return self._look(lambda conn, now: reading.dead(conn, now, inbox, limit))
-
-    def counts(self, inbox: str | None = None) -> list[r.InboxCounts]:
-        return self._look(lambda conn, now: reading.counts(conn, now, inbox))
-
-    def ready_inboxes(self) -> set[str]:
-        return self._glance(lambda conn: reading.ready_inboxes(conn))
-
-    def paused(self) -> set[tuple[str, str | None]]:
-        self._paused = self._glance(lambda conn: reading.paused(conn, self._paused))
-        return set(self._paused.what)
-
-    def records(self, owner: str, kind: str | None = None, key: str | None = None) -> list[r.Record]:
-        return self._glance(lambda conn: reading.records(conn, owner, kind, key))
-
-    def sessions(self) -> list[r.Session]:
-        return self._glance(lambda conn: reading.sessions(conn))
-
-    def activations(self) -> list[r.Term]:
-        return self._glance(lambda conn: reading.activations(conn))
-
     def verify(self, *, deep: bool = False) -> r.Verification:
         return self._look(
-            lambda conn, _: verifying.verify(conn, deep=deep, below=lambda: self._file_faults(conn))
+            lambda db, _: verifying.verify(db.conn, deep=deep, below=lambda: self._file_faults(db.conn))
         )
 
     def _file_faults(self, conn: Db) -> list[str]:
@@ -255,26 +165,23 @@ class SqliteEngine:
             self._readers.pop().close()
         self._write.close()
 
-    def _look(self, read: Callable[[Db, Instant], T]) -> T:
-        """Run a reading function of several statements in one snapshot."""
-
-        def in_snapshot(conn: Db) -> T:
-            conn.execute("BEGIN")
+    def _look(self, read: Callable[[SqliteStatements, Instant], T]) -> T:
+        def in_snapshot(db: SqliteStatements) -> T:
+            db.conn.execute("BEGIN")
             try:
-                return read(conn, self.clock.now())
+                return read(db, self.clock.now())
             finally:
-                if conn.in_transaction:  # a page that cannot be read ends it
-                    conn.execute("COMMIT")
+                if db.conn.in_transaction:  # a page that cannot be read ends it
+                    db.conn.execute("COMMIT")
 
         return self._glance(in_snapshot)
 
-    def _glance(self, read: Callable[[Db], T]) -> T:
-        """Run a reading function of one statement, on a connection that nobody else uses meanwhile."""
+    def _glance(self, read: Callable[[SqliteStatements], T]) -> T:
         self._check_process()
         try:
             conn = self._borrow_reader()
             try:
-                return read(conn)
+                return read(SqliteStatements(conn))
             finally:
                 self._readers.append(conn)
         except (apsw.Error, OSError, UnicodeDecodeError, Illegible) as error:  # verifying reads files, too
@@ -313,11 +220,16 @@ class SqliteEngine:
     def _write_failed(self, error: Exception) -> None:
         """A statement or a commit has failed with this error."""
 
-    def _begun(self, session: int) -> frozenset[int] | None:
-        """Turns that a session had begun; None when nobody can know."""
-        raise NotImplementedError
+    def _wrong(self, error: Exception) -> StoreUnavailable | None:
+        if not isinstance(error, (apsw.Error, OSError)):
+            return None
+        self._write_failed(error)
+        return unavailable(error)
 
-    def _claim(self, tx: Tx, op: r.Claim) -> r.Answer:
+    def _take_in(self, tx: Tx, sends: Sequence[r.Send]) -> list[r.Accepted | PostroomError]:
+        return intake.take_in(tx, sends, self._refusal, self._spare)
+
+    def _claim(self, tx: Tx, op: r.Claim) -> r.Claimed | PostroomError:
         """Claim; few at a time while room on the disk is tight, for each lease takes some."""
         if not self._tight or op.limit <= FEW:
             return claiming.claim(tx, op, self._gone)
@@ -325,47 +237,6 @@ class SqliteEngine:
         if isinstance(answer, r.Claimed):
             answer.more |= len(answer.deliveries) >= FEW
         return answer
-
-    def _open_session(self, tx: Tx, op: r.OpenSession) -> r.Session:
-        return sessions.open_session(tx, op, self._gone)
-
-    def _activate(self, tx: Tx, op: r.Activate) -> r.Term | PostroomError:
-        return sessions.activate(tx, op, self._gone)
-
-    def _tick(self, tx: Tx, op: r.Tick) -> r.Ticked:
-        return timekeeping.tick(tx, op.limit, self._gone)
-
-    def _sweep(self, tx: Tx, op: r.Sweep) -> r.Changed:
-        changed, self._sweep_after = upkeep.sweep(tx, op, self._sweep_after)
-        return changed
-
-    def _table(self) -> dict[type, Callable[..., r.Answer]]:
-        """What handles each operation that is not applied in bulk."""
-        return {
-            r.Extend: settling.extend,
-            r.Register: registry.register,
-            r.Control: registry.control,
-            r.OpenSession: self._open_session,
-            r.RenewSession: sessions.renew,
-            r.CloseSession: sessions.close,
-            r.Activate: self._activate,
-            r.Deactivate: sessions.deactivate,
-            r.Put: keyed.put,
-            r.Requeue: upkeep.requeue,
-            r.Drop: upkeep.drop,
-            r.Cancel: upkeep.cancel,
-            r.Tick: self._tick,
-            r.Sweep: self._sweep,
-        }
-
-
-def _place(
-    answers: list[r.Answer | None],
-    where: Sequence[tuple[int, object]],
-    what: Sequence[r.Accepted | r.Settled | PostroomError],
-) -> None:
-    for (n, _), answer in zip(where, what, strict=True):
-        answers[n] = answer
 
 
 def unavailable(error: Exception) -> StoreUnavailable:

@@ -11,14 +11,15 @@ import apsw
 
 from ..clock import Clock, SystemClock
 from ..errors import StoreUnavailable
+from ..marks import FileMarks, read_marks
 from ..process import is_gone
 from ..records import Verification
-from . import opening, sending, timekeeping
+from ..rules import sending, timekeeping
+from . import opening
 from .ballast import BALLAST_BYTES, LOOK_US, Ballast, room_at, wal_pages
 from .damage.rot import finish_cut_off, look_before_opening
 from .db import Db
 from .engine import SqliteEngine, unavailable
-from .marks import FileMarks, read_marks
 from .watch import CommitWatch, watch_commits
 
 # Files open in this process, by device and inode. This must be one table for the whole process:

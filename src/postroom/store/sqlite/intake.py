@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from ..errors import PostroomError, StoreFull
 from ..records import Accepted, Send, Unrouted
+from ..rules.routing import route
+from ..rules.sending import Answer, accept, known_as
 from .ballast import batch_too_large
-from .routing import route
-from .sending import Answer, accept, known_as
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .tx import Tx
+    from ..rules.tx import Tx
 
 ROW_BYTES = 1024
 """What a message takes beside its body, with its places in the indexes, generously."""

@@ -102,6 +102,9 @@ ON CONFLICT DO NOTHING;
 -- name: message_missing
 SELECT value FROM json_each(?) WHERE value NOT IN (SELECT seq FROM message WHERE seq BETWEEN ? AND ?);
 
+-- name: id_forget
+DELETE FROM message WHERE id = ? AND seq = ?;
+
 -- name: message_same
 SELECT message.id, inbox.address, sender, type, body, priority, dedup_key, correlation_id, state
 FROM message JOIN inbox ON inbox.id = message.inbox WHERE message.id = ?;
@@ -137,6 +140,9 @@ FROM message
 WHERE state = 0 AND state < 4 AND inbox = ? AND (expires_boot IS NULL OR expires_boot > ?) AND strikes = 0
 ORDER BY rank, seq LIMIT ?;
 
+-- name: claim_key_lock
+SELECT ?; -- nobody else is at it
+
 -- name: claim_repeat
 SELECT seq, id, fence, sender, type, body, priority, attempts - 1, max_attempts, created_at, ready_at,
        correlation_id, causation_id, reply_to, headers, strikes, dedup_key, expires_at, sum, rank
@@ -152,12 +158,15 @@ UPDATE message SET type = coalesce(?, ''), sender = coalesce(?, ''), correlation
        body = coalesce(CAST(body AS BLOB), x''), headers = CAST(headers AS BLOB)
 WHERE seq = ?;
 
+-- name: inbox_lock
+SELECT id FROM inbox WHERE id = ?;
+
+-- name: ordered_head
+SELECT ?; -- nobody else is at it
+
 -- name: ordered_blocked
 SELECT EXISTS (SELECT 1 FROM message WHERE state = 1 AND state < 4 AND inbox = ?1)
     OR EXISTS (SELECT 1 FROM message WHERE state = 2 AND state < 4 AND inbox = ?1 AND attempts > 0);
-
--- name: ordered_head
-SELECT min(seq) FROM message WHERE state = 0 AND state < 4 AND inbox = ?;
 
 -- ------------------------------------------------------------------ settling
 
@@ -170,6 +179,11 @@ FROM message WHERE seq = ?;
 SELECT seq, id, inbox, state, fence, attempts, max_attempts, priority, strikes, claimed_at, session,
        verdict, correlation_id, rank
 FROM message WHERE seq IN (SELECT value FROM json_each(?));
+
+-- name: leases_to_ack
+SELECT seq, id, inbox, state, fence, attempts, max_attempts, priority, strikes, claimed_at, session,
+       verdict, correlation_id, rank
+FROM message WHERE seq IN (SELECT value FROM json_each(?)) AND state < 4;
 
 -- name: lease_by_id
 SELECT seq, id, inbox, state, fence, attempts, max_attempts, priority, strikes, claimed_at, session,
@@ -208,7 +222,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: due_first
 SELECT coalesce((SELECT min(rank) FROM message WHERE state = 2), 9223372036854775807),
-       coalesce((SELECT min(rank) FROM message WHERE state = 1 AND rank < 4611686018427387904), 9223372036854775807);
+       coalesce((SELECT min(rank) FROM message WHERE state = 1 AND rank < 4611686018427387904), 9223372036854775807),
+       coalesce((SELECT min(expires_boot) FROM message INDEXED BY message_expiring WHERE expires_boot IS NOT NULL AND state < 4 AND state <> 1), 9223372036854775807),
+       coalesce((SELECT min(expires) FROM session WHERE live = 1), 9223372036854775807);
 
 -- name: due_in_inbox
 SELECT seq, fence, attempts, strikes, correlation_id, inbox, ready_at FROM message
@@ -267,7 +283,7 @@ SELECT seq FROM message WHERE state = 1 AND state < 4;
 -- ------------------------------------------------------------------ sessions
 
 -- name: session_insert
-INSERT INTO session (name, kind, process, expires, live) VALUES (?, ?, ?, ?, 1);
+INSERT INTO session (name, kind, process, expires, live) VALUES (?, ?, ?, ?, 1) RETURNING id;
 
 -- name: session_get
 SELECT id, name, kind, process, expires, live FROM session WHERE id = ?;
@@ -290,7 +306,7 @@ SELECT session, term FROM activation WHERE name = ?;
 
 -- name: activation_put
 INSERT INTO activation (name, session, term) VALUES (?1, ?2, 1)
-ON CONFLICT (name) DO UPDATE SET session = ?2, term = term + 1;
+ON CONFLICT (name) DO UPDATE SET session = ?2, term = term + 1 WHERE ?3;
 
 -- name: activation_free
 UPDATE activation SET session = 0 WHERE name = ? AND session = ? AND term = ?;
@@ -306,6 +322,12 @@ SELECT name, session, term FROM activation WHERE session <> 0 ORDER BY name;
 -- name: record_version
 SELECT version FROM record WHERE owner = ? AND kind = ? AND key = ?;
 
+-- name: record_versions
+SELECT owner, kind, key, version FROM record WHERE (owner, kind, key) IN (
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+    FROM json_each(?)
+);
+
 -- name: record_value
 SELECT value FROM record WHERE owner = ? AND kind = ? AND key = ?;
 
@@ -313,6 +335,12 @@ SELECT value FROM record WHERE owner = ? AND kind = ? AND key = ?;
 INSERT INTO record (owner, kind, key, version, value, sum) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (owner, kind, key) DO UPDATE SET version = excluded.version, value = excluded.value,
     sum = excluded.sum;
+
+-- name: record_write
+INSERT INTO record (owner, kind, key, version, value, sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+ON CONFLICT (owner, kind, key) DO UPDATE SET version = excluded.version, value = excluded.value,
+    sum = excluded.sum
+WHERE record.version = ?7;
 
 -- name: record_delete
 DELETE FROM record WHERE owner = ? AND kind = ? AND key = ?;

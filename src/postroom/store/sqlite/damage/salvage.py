@@ -6,11 +6,11 @@ import json
 from collections.abc import Generator
 from typing import Any
 
+from ...rules.rowsums import record_row
+from ...rules.tx import TALLY_OF_FINAL
 from ...states import FINAL, State
 from ..db import Db
 from ..queries import QUERIES
-from ..rowsums import record_row
-from ..tx import TALLY_OF_FINAL
 from ..verifying import UNREADABLE
 from .judging import NUMBERED, TABLES
 

@@ -9,21 +9,16 @@ from ..records import Event, InboxCounts, Record, Session, StoredMessage, Term
 from ..states import State
 from .histories import state_named
 from .inboxes import ENDED
-from .queries import QUERIES
 
 if TYPE_CHECKING:
     from ..clock import Instant
-    from .db import Db
+    from .statements import Statements
 
 SAMPLE = 32
 FIRST_STATES = {"due": State.DELAYED, "resume": State.HELD}
 """The state a message was accepted in, by the first event that its history has; else it was ready."""
 
 ENDS_A_LEASE = frozenset({"release", "retry", "take back", "back off", "bury"})
-
-
-def _rows(conn: Db, query: str, *args: Any) -> list[Any]:
-    return conn.execute(QUERIES[query], args).fetchall()
 
 
 def _stored(row: tuple[Any, ...], now: Instant) -> StoredMessage:
@@ -45,24 +40,24 @@ def _stored(row: tuple[Any, ...], now: Instant) -> StoredMessage:
     )  # fmt: skip
 
 
-def message(conn: Db, now: Instant, id: bytes) -> StoredMessage | None:
-    rows = _rows(conn, "show", now.boot, id)
+def message(db: Statements, now: Instant, id: bytes) -> StoredMessage | None:
+    rows = db.rows("show", now.boot, id)
     if not rows:
         return None
     found = _stored(rows[0], now)
-    found.history = _history(conn, found, state_named(rows[0][5]), rows[0][24], rows[0][25])
+    found.history = _history(db, found, state_named(rows[0][5]), rows[0][24], rows[0][25])
     return found
 
 
 def _history(
-    conn: Db,
+    db: Statements,
     m: StoredMessage,
     state: State,
     claimed_at: int | None,
     session: int | None,
 ) -> list[Event]:
     """Its columns tell of the sending, the last claim and the ack; events of all between."""
-    rows = _rows(conn, "show_events", m.seq)
+    rows = db.rows("show_events", m.seq)
     first = FIRST_STATES.get(rows[0][1] if rows else "", State.READY)
     events = [Event(m.created_at, "send", first.word, 0, by=m.sender)]
     attempt = 0
@@ -84,16 +79,16 @@ def _by(session: int | None) -> str | None:
 
 
 def peek(
-    conn: Db, now: Instant, inbox: str, limit: int, state: str | None, after: int
+    db: Statements, now: Instant, inbox: str, limit: int, state: str | None, after: int
 ) -> list[StoredMessage]:
     wanted = None if state is None else State[state.upper()]
     query = "peek_final" if wanted is not None and wanted >= State.DONE else "peek"
     code = None if wanted is None else int(wanted)
-    return [_stored(row, now) for row in _rows(conn, query, inbox, after, code, limit, now.boot)]
+    return [_stored(row, now) for row in db.rows(query, inbox, after, code, limit, now.boot)]
 
 
-def dead(conn: Db, now: Instant, inbox: str | None, limit: int) -> list[StoredMessage]:
-    return [_stored(row, now) for row in _rows(conn, "dead_all", inbox, limit)]
+def dead(db: Statements, now: Instant, inbox: str | None, limit: int) -> list[StoredMessage]:
+    return [_stored(row, now) for row in db.rows("dead_all", inbox, limit)]
 
 
 NOTHING = (0,) * 9
@@ -108,22 +103,22 @@ is what to add to the live count.
 NO_LIVE: Live = (0, 0, 0, 0, 0)
 
 
-def counts(conn: Db, now: Instant, address: str | None) -> list[InboxCounts]:
+def counts(db: Statements, now: Instant, address: str | None) -> list[InboxCounts]:
     """Counts by inbox, moved along to now: due mail is ready, lapsed leases are ready, and so on."""
     if address is not None:
-        rows = _rows(conn, "counts_inbox", address)
-        return [
-            _counted(conn, now, row, _live_in(conn, now, row[0]), _final_in(conn, row[0])) for row in rows
-        ]
-    live = _live(conn, now)
-    final: dict[int, tuple[int, ...]] = {row[0]: row[1:] for row in _rows(conn, "counts_final")}
+        rows = db.rows("counts_inbox", address)
+        return [_counted(db, now, row, _live_in(db, now, row[0]), _final_in(db, row[0])) for row in rows]
+    live = _live(db, now)
+    final: dict[int, tuple[int, ...]] = {row[0]: row[1:] for row in db.rows("counts_final")}
     return [
-        _counted(conn, now, row, live.get(row[0], NO_LIVE), final.get(row[0], NOTHING))
-        for row in _rows(conn, "counts_inboxes")
+        _counted(db, now, row, live.get(row[0], NO_LIVE), final.get(row[0], NOTHING))
+        for row in db.rows("counts_inboxes")
     ]
 
 
-def _counted(conn: Db, now: Instant, row: tuple[Any, ...], live: Live, final: tuple[int, ...]) -> InboxCounts:
+def _counted(
+    db: Statements, now: Instant, row: tuple[Any, ...], live: Live, final: tuple[int, ...]
+) -> InboxCounts:
     """The counts of one inbox. Arguments by position: there may be very many inboxes."""
     id, name, life, paused, draining, bound, policy, ordered = row
     moved, leased, delayed, held, past = live
@@ -131,35 +126,35 @@ def _counted(conn: Db, now: Instant, row: tuple[Any, ...], live: Live, final: tu
     ready = accepted - done - buried - expired - bounced - cancelled + moved
     return InboxCounts(
         name, accepted, ready, leased, delayed, held, done, buried, expired + past, bounced, cancelled,
-        _oldest(conn, now, id) if ready else None, bool(paused), bool(draining), life == ENDED, bound, policy,
+        _oldest(db, now, id) if ready else None, bool(paused), bool(draining), life == ENDED, bound, policy,
         bool(ordered), over, lost, retried,
     )  # fmt: skip
 
 
-def _live(conn: Db, now: Instant) -> dict[int, Live]:
+def _live(db: Statements, now: Instant) -> dict[int, Live]:
     """The live mail of every inbox that has any but ready mail."""
     table: dict[int, list[int]] = defaultdict(lambda: [0] * 5)
-    for inbox, state, count in _rows(conn, "counts_live"):
+    for inbox, state, count in db.rows("counts_live"):
         table[inbox][state] = count
-    for inbox, count, _ in _rows(conn, "counts_due", now.boot):
+    for inbox, count, _ in db.rows("counts_due", now.boot):
         table[inbox][State.DELAYED] -= count
-    for inbox, count, _ in _rows(conn, "counts_lapsed", now.boot):
+    for inbox, count, _ in db.rows("counts_lapsed", now.boot):
         table[inbox][State.LEASED] -= count
-    for inbox, state, due, count in _rows(conn, "counts_expired", now.boot):
+    for inbox, state, due, count in db.rows("counts_expired", now.boot):
         _pass(table[inbox], state, due, count)
     return {inbox: _moved(n) for inbox, n in table.items()}
 
 
-def _live_in(conn: Db, now: Instant, inbox: int) -> Live:
+def _live_in(db: Statements, now: Instant, inbox: int) -> Live:
     """The live mail of one inbox, at the price of what is in it."""
     n = [0] * 5
-    for state, count in _rows(conn, "counts_one_live", inbox):
+    for state, count in db.rows("counts_one_live", inbox):
         n[state] = count
     if n[State.DELAYED]:
-        n[State.DELAYED] -= _rows(conn, "counts_one_due", now.boot, inbox)[0][0]
+        n[State.DELAYED] -= db.rows("counts_one_due", now.boot, inbox)[0][0]
     if n[State.LEASED]:
-        n[State.LEASED] -= _rows(conn, "counts_one_lapsed", now.boot, inbox)[0][0]
-    for state, due, count in _rows(conn, "counts_one_expired", now.boot, inbox):
+        n[State.LEASED] -= db.rows("counts_one_lapsed", now.boot, inbox)[0][0]
+    for state, due, count in db.rows("counts_one_expired", now.boot, inbox):
         _pass(n, state, due, count)
     return _moved(n)
 
@@ -175,24 +170,24 @@ def _moved(n: list[int]) -> Live:
     return -sum(n), n[1], n[2], n[3], n[4]
 
 
-def _final_in(conn: Db, inbox: int) -> tuple[int, ...]:
-    row: tuple[int | None, ...] = _rows(conn, "counts_one_final", inbox)[0]
+def _final_in(db: Statements, inbox: int) -> tuple[int, ...]:
+    row: tuple[int | None, ...] = db.rows("counts_one_final", inbox)[0]
     return tuple(value or 0 for value in row)
 
 
-def _oldest(conn: Db, now: Instant, inbox: int) -> int:
+def _oldest(db: Statements, now: Instant, inbox: int) -> int:
     """The age of the oldest ready message, from the first few of each priority.
 
     Mail that came back keeps its place in the queue but was not waiting meanwhile, so the head
     alone may be younger than its successors.
     """
-    found = _rows(conn, "oldest_age", inbox, SAMPLE) + _rows(conn, "oldest_due", inbox, now.boot)
+    found = db.rows("oldest_age", inbox, SAMPLE) + db.rows("oldest_due", inbox, now.boot)
     since: list[int] = [at for (at,) in found if at is not None]
     return max(0, now.wall - min(since)) if since else 0
 
 
-def ready_inboxes(conn: Db) -> set[str]:
-    return {address for (address,) in _rows(conn, "inboxes_ready")}
+def ready_inboxes(db: Statements) -> set[str]:
+    return {address for (address,) in db.rows("inboxes_ready")}
 
 
 class Paused(NamedTuple):
@@ -202,33 +197,33 @@ class Paused(NamedTuple):
     what: frozenset[tuple[str, str | None]]
 
 
-def paused(conn: Db, known: Paused | None) -> Paused:
+def paused(db: Statements, known: Paused | None) -> Paused:
     """What is paused; read anew only if an inbox row has changed since it was ``known``.
 
     Every poll asks, and there may be very many inboxes.
     """
-    ((_, registry, _),) = _rows(conn, "store_row")
+    ((_, registry, _),) = db.rows("store_row")
     if known is not None and known.registry == registry:
         return known
-    return Paused(registry, frozenset((address, key) for address, key in _rows(conn, "paused")))
+    return Paused(registry, frozenset((address, key) for address, key in db.rows("paused")))
 
 
-def records(conn: Db, owner: str, kind: str | None, key: str | None) -> list[Record]:
+def records(db: Statements, owner: str, kind: str | None, key: str | None) -> list[Record]:
     if kind is None:
-        rows = _rows(conn, "records_of_owner", owner)
+        rows = db.rows("records_of_owner", owner)
     elif key is None:
-        rows = _rows(conn, "records_of_kind", owner, kind)
+        rows = db.rows("records_of_kind", owner, kind)
     else:
-        rows = _rows(conn, "record_get", owner, kind, key)
+        rows = db.rows("record_get", owner, kind, key)
     return [Record(*row) for row in rows]
 
 
-def sessions(conn: Db) -> list[Session]:
+def sessions(db: Statements) -> list[Session]:
     return [
         Session(id, name, kind, process, expires, bool(live))
-        for id, name, kind, process, expires, live in _rows(conn, "session_all")
+        for id, name, kind, process, expires, live in db.rows("session_all")
     ]
 
 
-def activations(conn: Db) -> list[Term]:
-    return [Term(*row) for row in _rows(conn, "activation_all")]
+def activations(db: Statements) -> list[Term]:
+    return [Term(*row) for row in db.rows("activation_all")]

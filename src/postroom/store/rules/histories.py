@@ -6,10 +6,9 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from ..states import State
-from .queries import QUERIES
 
 if TYPE_CHECKING:
-    from .db import Db
+    from .statements import Statements
 
 
 class Illegible(Exception):
@@ -24,13 +23,12 @@ def state_named(code: int) -> State:
         raise Illegible(f"{code} stands for no state") from None
 
 
-def faults(conn: Db) -> Generator[str]:
+def faults(db: Statements) -> Generator[str]:
     """One line for each message of whose life something is written that cannot be read."""
     known = {int(state) for state in State}
     spoilt: set[int] = set()
     for query in ("history_texts", "final_texts"):
-        cursor = conn.execute(QUERIES[query])
-        while (row := cursor.fetchone()) is not None:
+        for row in db.each(query):
             message, state, *texts = row
             if state not in known or not all(map(_is_text, texts)):
                 spoilt.add(message)

@@ -16,6 +16,7 @@ from ..records import (
     Term,
 )
 from .leases import Gone, take_back
+from .statements import Raced
 
 if TYPE_CHECKING:
     from .tx import Tx
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 def open_session(tx: Tx, op: OpenSession, gone: Gone) -> Session:
     """Register a participant; on the way, take back what processes left that are gone."""
     lapse_gone(tx, gone)
-    tx.run("session_insert", op.name, op.kind, op.process, tx.boot + op.lease_us)
-    id = tx.conn.last_insert_rowid()
+    (id,) = tx.row("session_insert", op.name, op.kind, op.process, tx.boot + op.lease_us)
     return Session(id, op.name, op.kind, op.process, tx.boot + op.lease_us, True)
 
 
@@ -40,15 +40,16 @@ def renew(tx: Tx, op: RenewSession) -> Changed | PostroomError:
 def close(tx: Tx, op: CloseSession) -> Changed:
     """End a session on purpose: whatever it holds goes back with its attempt."""
     row = tx.row("session_get", op.session)
-    leased = tx.rows("leased_by_session", op.session) if row is not None and row[5] else []
-    if op.most is not None and len(leased) > op.most:
-        take_back(tx, leased[: op.most], frozenset())
-        return Changed(0)
+    if op.most is not None and row is not None and row[5]:
+        leased = tx.rows("leased_by_session", op.session)
+        if len(leased) > op.most:
+            take_back(tx, leased[: op.most], frozenset())
+            return Changed(0)
     changed = tx.run("session_end", op.session)
     if changed:
         tx.ended(op.session)
         tx.run("activation_free_session", op.session)
-        take_back(tx, leased, frozenset())
+        take_back(tx, tx.rows("leased_by_session", op.session), frozenset())  # now nobody can add to them
     return Changed(changed if op.most is None else 1)
 
 
@@ -83,7 +84,8 @@ def activate(tx: Tx, op: Activate, gone: Gone) -> Term | PostroomError:
                 f"{op.name} is active elsewhere", f"session {name} holds it", "wait until it ends"
             )
         lapse(tx, session, gone)
-    tx.run("activation_put", op.name, op.session)
+    if not tx.run("activation_put", op.name, op.session, row is not None):
+        raise Raced("somebody else has just taken it for the first time")
     return Term(op.name, op.session, tx.row("activation_get", op.name)[1])
 
 

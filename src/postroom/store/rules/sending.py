@@ -16,6 +16,7 @@ from ..states import State
 from . import moves, rowsums
 from .inboxes import OPEN, UNREGISTERED, Inbox
 from .routing import Row, route
+from .statements import Raced
 from .timekeeping import AT_ONCE, expire
 from .tx import ACCEPTED, BOUNCED, OVERFLOWED, SESSION_LEASE
 
@@ -215,9 +216,8 @@ def _inbox_full(inbox: Inbox, depth: int) -> InboxFull:
 
 def _insert(tx: Tx, rows: list[Row]) -> dict[int, Accepted | Conflict]:
     """Insert all rows; answers for those that a unique index kept out, by sequence number."""
-    first = tx.take_seqs(len(rows))
-    for n, row in enumerate(rows):
-        row.seq = first + n
+    for row, seq in zip(rows, tx.db.seqs(len(rows)), strict=True):
+        row.seq = seq
     if any(row.message.dedup_key is not None for row in rows):
         expire(tx, AT_ONCE)  # what has expired takes no key any more
     known = _spent(tx, rows)
@@ -225,13 +225,11 @@ def _insert(tx: Tx, rows: list[Row]) -> dict[int, Accepted | Conflict]:
         "message_insert",
         [_columns(tx, row) for n, row in enumerate(rows) if n not in known],
     )
-    doubles = {first + n: answer for n, answer in known.items()}
+    doubles = {rows[n].seq: answer for n, answer in known.items()}
     if inserted != len(rows) - len(known):
         wanted = json.dumps([row.seq for n, row in enumerate(rows) if n not in known])
-        missing = {seq for (seq,) in tx.rows("message_missing", wanted, first, first + len(rows))}
-        for row in rows:
-            if row.seq in missing:
-                doubles[row.seq] = _double(tx, row)
+        missing = {seq for (seq,) in tx.rows("message_missing", wanted, rows[0].seq, rows[-1].seq)}
+        doubles |= {row.seq: _double(tx, row) for row in rows if row.seq in missing}
     for row in rows:
         if row.seq not in doubles:
             _count(tx, row)
@@ -289,7 +287,7 @@ def _times(tx: Tx, m: NewMessage) -> tuple[int | None, int | None, int | None, i
 
 def _spent(tx: Tx, rows: list[Row]) -> dict[int, Accepted | Conflict]:
     """Answers for messages whose rows are gone but whose ids are remembered."""
-    if tx.row("spent_any") is None:
+    if tx.db.keeps_ids_out or tx.row("spent_any") is None:
         return {}
     known: dict[int, Accepted | Conflict] = {}
     for n, row in enumerate(rows):
@@ -302,11 +300,13 @@ def _spent(tx: Tx, rows: list[Row]) -> dict[int, Accepted | Conflict]:
 
 def _double(tx: Tx, row: Row) -> Accepted | Conflict:
     """Why the row was kept out: the same message again, other content, or a live dedup key."""
-    same = tx.row("message_same", row.message.id)
-    if same is not None:
-        return Accepted(row.message.id, "duplicate") if _is_same(row, same) else _other_content()
+    known = known_as(tx, row)
+    if known is not None:
+        return known
     live = tx.row("message_by_dedup", row.inbox.id, row.message.dedup_key)
-    assert live is not None, "a message is kept out by its id or by its dedup key"
+    if live is None:
+        raise Raced("what kept a message out is gone")
+    tx.run_many("id_forget", [(row.message.id, row.seq)])
     return Accepted(live[0], "duplicate")
 
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..states import FENCE_BITS, State
 from .inboxes import FOLD_AT
-from .queries import QUERIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from ..clock import Instant
-    from .db import Db
     from .inboxes import Inbox, Registry
+    from .statements import Statements
 
 SESSION_LEASE = 1 << 62
 """The rank of a lease that ends with its session and not at a time of its own."""
@@ -32,29 +29,42 @@ TALLY_OF_FINAL = {
 
 
 class Tx:
-    """One open transaction on one connection, at one instant."""
+    """One open transaction on one connection, at one instant. Its named statements are the connection's."""
 
     __slots__ = (
         "_lives",
         "boot",
         "bounced",
-        "conn",
+        "db",
         "epoch",
         "first_due",
         "first_lapse",
-        "next_seq",
         "policy",
         "refreshed",
         "registry",
         "rng",
+        "row",
+        "rows",
+        "run",
+        "run_many",
         "rung",
         "tally",
         "wall",
         "wall_offset",
     )
 
-    def __init__(self, conn: Db, registry: Registry, now: Instant, rng: Random, policy: Policy) -> None:
-        self.conn = conn
+    def __init__(
+        self,
+        db: Statements,
+        head: tuple[int, int, int],
+        registry: Registry,
+        now: Instant,
+        rng: Random,
+        policy: Policy,
+    ) -> None:
+        """``head`` is what the store's one row says: its epoch, its registry version, its wall offset."""
+        self.db = db
+        self.row, self.rows, self.run, self.run_many = db.row, db.rows, db.run, db.run_many
         self.registry = registry
         self.wall, self.boot = now
         self.rng = rng
@@ -63,31 +73,10 @@ class Tx:
         self.tally: dict[int, list[int]] = {}
         self.rung: set[str] = set()
         self.bounced: list[tuple[int, str]] = []
-        self.next_seq = 0
         self.refreshed = False
         self.first_due = self.first_lapse = 0
-        row = self.row("store_row")
-        assert row is not None
-        self.epoch, version, self.wall_offset = row
-        registry.start(conn, version)
-
-    def row(self, query: str, *args: Any) -> Any:
-        """The first row of a named query as a tuple, or None."""
-        return self.conn.execute(QUERIES[query], args).fetchone()
-
-    def rows(self, query: str, *args: Any) -> list[Any]:
-        return self.conn.execute(QUERIES[query], args).fetchall()
-
-    def run(self, query: str, *args: Any) -> int:
-        """Execute a named change; the number of rows it changed."""
-        self.conn.execute(QUERIES[query], args)
-        return self.conn.changes()
-
-    def run_many(self, query: str, arguments: Iterable[Sequence[Any]]) -> int:
-        """Execute a named change for each tuple; the number of rows changed in all."""
-        before = self.conn.total_changes()
-        self.conn.executemany(QUERIES[query], arguments)
-        return self.conn.total_changes() - before
+        self.epoch, version, self.wall_offset = head
+        registry.start(db, version)
 
     def count(self, inbox: int, column: int, n: int = 1) -> None:
         """Add to an inbox's counts; written once, by ``close``."""
@@ -95,14 +84,6 @@ class Tx:
         if counts is None:
             counts = self.tally[inbox] = [0] * 9
         counts[column] += n
-
-    def take_seqs(self, n: int) -> int:
-        """The first of ``n`` new sequence numbers."""
-        if not self.next_seq:
-            self.next_seq = self.row("next_seq")[0]
-        first = self.next_seq
-        self.next_seq += n
-        return first
 
     def depth(self, inbox: int) -> int:
         """Live messages in an inbox, this batch's included."""
@@ -153,7 +134,7 @@ class Tx:
         """Write what was only collected. The last thing before the commit."""
         if not self.tally:
             return
-        self.run_many("tally_add", [(inbox, *counts) for inbox, counts in sorted(self.tally.items())])
+        self.db.run_last("tally_add", [(inbox, *counts) for inbox, counts in sorted(self.tally.items())])
         for inbox, counts in self.tally.items():
             row = self.registry.cached(inbox)
             if row is not None and row.depth is not None:

@@ -17,6 +17,7 @@ from ..states import State
 from . import keyed, moves, sending
 from .leases import settle_down
 from .sessions import still_holds
+from .statements import Raced
 from .tx import DONE, LOST, RETRIED, SESSION_LEASE
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def settle(tx: Tx, ops: Sequence[Settle]) -> list[Settled | PostroomError]:
     """Settle a batch in order; each stands or falls by itself."""
     leases = _leases(tx, ops)
     writes = keyed.Writes(tx)
+    writes.fetch(write for op in ops for write in op.writes)
     terms: dict[Term, bool] = {}
     answers: list[Settled | PostroomError] = []
     standing: list[tuple[Settle, Lease, Settled]] = []
@@ -77,10 +79,17 @@ def settle(tx: Tx, ops: Sequence[Settle]) -> list[Settled | PostroomError]:
 
 
 def _leases(tx: Tx, ops: Sequence[Settle]) -> list[Lease | None]:
-    """The stored row of each settlement's message, read in one statement where possible."""
+    """The stored row of each settlement's message, read in one statement where possible.
+
+    An ack is guarded when it is made, so a row that is read only for one need not be locked.
+    """
     seqs = [op.seq for op in ops if op.seq]
     by_seq: dict[int, Lease] = {}
-    if len(seqs) > 1:
+    if len(seqs) > 1 and all(op.verdict is Verdict.ACK for op in ops):
+        by_seq = {row[SEQ]: row for row in tx.rows("leases_to_ack", json.dumps(seqs))}
+        final = [seq for seq in seqs if seq not in by_seq]
+        by_seq |= {row[SEQ]: row for seq in final for row in tx.rows("lease_by_seq", seq)}
+    elif len(seqs) > 1:
         by_seq = {row[SEQ]: row for row in tx.rows("leases_by_seq", json.dumps(seqs))}
     elif seqs:
         by_seq = {row[SEQ]: row for row in tx.rows("lease_by_seq", seqs[0])}
@@ -163,7 +172,7 @@ def _apply(tx: Tx, standing: list[tuple[Settle, Lease, Settled]]) -> None:
         else:
             answer.state = _other_verdict(tx, op, lease)
     if acks and tx.run_many("ack", acks) != len(acks):
-        raise AssertionError("a guarded ack changed no row")
+        raise Raced("a lease was taken back meanwhile")
     if outputs:
         _send(tx, outputs, owners)
 
@@ -176,7 +185,7 @@ def _send(tx: Tx, outputs: list[Send], owners: list[tuple[Settled, int]]) -> Non
         start += count
         wrong = next((a for a in mine if isinstance(a, PostroomError)), None)
         if wrong is not None:
-            raise AssertionError(f"an output that was checked is refused: {wrong}")
+            raise Raced(f"an output that was checked is refused: {wrong}")
         answer.outputs = tuple(a for a in mine if isinstance(a, Accepted))
 
 

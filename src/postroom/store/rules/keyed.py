@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from ..errors import Conflict, LostLease, PostroomError
 from ..records import Changed, Put, Write
 from .rowsums import record_row
 from .sessions import still_holds
+from .statements import Raced
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from .tx import Tx
 
 Key = tuple[str, str, str]
+
+MANY = 8
 
 
 class Writes:
@@ -22,8 +26,19 @@ class Writes:
 
     def __init__(self, tx: Tx) -> None:
         self._tx = tx
+        self._read: dict[Key, int] = {}
         self._versions: dict[Key, int] = {}
         self._last: dict[Key, Write] = {}
+
+    def fetch(self, writes: Iterable[Write]) -> None:
+        """Read the versions of many records in one statement, where there are many."""
+        keys = {(write.owner, write.kind, write.key) for write in writes}
+        if len(keys) < MANY:
+            return
+        self._read = dict.fromkeys(keys, 0)
+        for owner, kind, key, version in self._tx.rows("record_versions", json.dumps(sorted(keys))):
+            self._read[owner, kind, key] = version
+        self._versions = dict(self._read)
 
     def stage(self, writes: Sequence[Write]) -> bool:
         """Take these writes if all their expected versions hold; otherwise none of them."""
@@ -32,7 +47,8 @@ class Writes:
                 return False
         for write in writes:
             key = (write.owner, write.kind, write.key)
-            self._versions[key] = 0 if write.value is None else self._version(write) + 1
+            before = self._version(write)
+            self._versions[key] = 0 if write.value is None else before + 1
             self._last[key] = write
         return True
 
@@ -41,18 +57,18 @@ class Writes:
         version = self._versions.get(key)
         if version is None:
             row = self._tx.row("record_version", *key)
-            version = self._versions[key] = 0 if row is None else row[0]
+            version = self._versions[key] = self._read[key] = 0 if row is None else row[0]
         return version
 
     def apply(self) -> int:
         """Write what was staged; the number of records written."""
         puts = [
-            record_row(*key, self._versions[key], write.value)
+            (*record_row(*key, self._versions[key], write.value), self._read[key])
             for key, write in self._last.items()
             if write.value is not None
         ]
-        if puts:
-            self._tx.run_many("record_put", puts)
+        if puts and self._tx.run_many("record_write", puts) != len(puts):
+            raise Raced("a record was made meanwhile")
         gone = [key for key, write in self._last.items() if write.value is None]
         if gone:
             self._tx.run_many("record_delete", gone)

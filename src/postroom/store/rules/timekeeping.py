@@ -33,10 +33,12 @@ def refresh(tx: Tx, inbox: Inbox, gone: Gone) -> None:
     if not tx.refreshed:
         tx.refreshed = True
         heed_clock(tx)
-        expire(tx, AT_ONCE)
-        for (session,) in tx.rows("sessions_lapsed", tx.boot):
-            sessions.lapse(tx, session, gone)
-        tx.first_due, tx.first_lapse = tx.row("due_first")
+        tx.first_due, tx.first_lapse, expiry, end = tx.row("due_first")
+        if expiry <= tx.boot or end <= tx.boot:
+            expire(tx, AT_ONCE)
+            for (session,) in tx.rows("sessions_lapsed", tx.boot):
+                sessions.lapse(tx, session, gone)
+            tx.first_due, tx.first_lapse, *_ = tx.row("due_first")
     if tx.first_due <= tx.boot:
         _promote(tx, tx.rows("due_in_inbox", inbox.id, tx.boot, AT_ONCE))
     if tx.first_lapse <= tx.boot:
@@ -112,9 +114,14 @@ def reboot(tx: Tx, boot_id: str) -> None:
     count as waiting.
     """
     offset = tx.wall - tx.boot
-    tx.run("record_delete", *STEP)
+    tx.run_many("record_delete", [STEP])
     tx.run("reboot_messages", offset)
-    tx.run("reboot_sessions")
     tx.run("reboot_store", boot_id, offset)
     tx.wall_offset = offset
+    forget_holders(tx)
+
+
+def forget_holders(tx: Tx) -> None:
+    """No holder has survived: end all sessions, and take all leases back as if they had only waited."""
+    tx.run("reboot_sessions")
     take_back(tx, tx.rows("leased_all"), frozenset())

@@ -15,10 +15,9 @@ from msgspec.msgpack import Encoder
 
 from ..identity import id_text
 from ..states import FINAL
-from .queries import QUERIES
 
 if TYPE_CHECKING:
-    from .db import Db
+    from .statements import Statements
 
 _packed = Encoder().encode
 Content = tuple[Any, ...]
@@ -56,15 +55,14 @@ class Damaged(Struct):
     texts: tuple[Any, ...]
 
 
-def damaged(conn: Db, inbox: int | None = None) -> Generator[Damaged]:
+def damaged(db: Statements, inbox: int | None = None) -> Generator[Damaged]:
     """Every message whose content does not have the sum it was written with, or the live of one inbox.
 
     Values are asked for as bytes, because damaged text may not be text any more.
     """
-    if not _has_sums(conn):
+    if not _has_sums(db):
         return
-    cursor = conn.execute(QUERIES["message_sums"], (inbox,))
-    while (row := cursor.fetchone()) is not None:
+    for row in db.each("message_sums", inbox):
         seq, id, place, state, fence, attempts, claim_key, right_kinds, wanted = row[:9]
         priority, created_at, max_attempts, expires_at, body, headers, *raw = row[9:]
         texts = tuple(None if text is None else text.decode(errors="replace") for text in raw)
@@ -78,19 +76,18 @@ def damaged(conn: Db, inbox: int | None = None) -> Generator[Damaged]:
             yield Damaged(seq, id, place, state, fence, attempts, claim_key, texts)
 
 
-def damaged_messages(conn: Db) -> list[bytes]:
+def damaged_messages(db: Statements) -> list[bytes]:
     """The ids of live messages that must not be delivered as they are."""
-    return [message.id for message in damaged(conn) if message.state < min(FINAL)]
+    return [message.id for message in damaged(db) if message.state < min(FINAL)]
 
 
-def faults(conn: Db) -> Generator[str]:
+def faults(db: Statements) -> Generator[str]:
     """One line for each message and each record that does not have its sum."""
-    for message in damaged(conn):
+    for message in damaged(db):
         yield f"message {id_text(message.id)} does not have the sum it was written with"
-    if not _has_sums(conn):
+    if not _has_sums(db):
         return
-    cursor = conn.execute(QUERIES["record_sums"])
-    while (row := cursor.fetchone()) is not None:
+    for row in db.each("record_sums"):
         *raw, version, value, wanted = row
         owner, kind, key = (text.decode(errors="replace") for text in raw)
         legible = [text.encode() for text in (owner, kind, key)] == raw
@@ -98,6 +95,6 @@ def faults(conn: Db) -> Generator[str]:
             yield f"record {owner}/{kind}/{key} does not have the sum it was written with"
 
 
-def _has_sums(conn: Db) -> bool:
+def _has_sums(db: Statements) -> bool:
     """Whether the schema knows sums: a file that is looked at before it is opened may be older."""
-    return bool(conn.execute(QUERIES["sums_known"]).fetchone()[0])
+    return bool(db.row("sums_known")[0])

@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import apsw
-
 from ..errors import LostLease, PostroomError, StoreUnavailable
 from ..records import Claim, Claimed, Delivery
 from ..states import State
@@ -34,6 +32,8 @@ def claim(tx: Tx, op: Claim, gone: Gone) -> Claimed | PostroomError:
         if isinstance(inbox, PostroomError):
             return inbox
         inboxes.append(inbox)
+    if op.key is not None:
+        tx.row("claim_key_lock", op.key)  # a repeat waits for what it repeats
     deliveries: list[Delivery] = []
     taken: list[int] = []
     left = False
@@ -70,6 +70,8 @@ def _choose(tx: Tx, op: Claim, inbox: Inbox, limit: int, *, company: bool) -> tu
     And whether one that must go alone was passed over.
     """
     if inbox.ordered:
+        tx.row("inbox_lock", inbox.id)  # one claimer after the other
+        tx.row("ordered_head", inbox.id)  # who is first is waited for and never passed over
         if tx.row("ordered_blocked", inbox.id)[0]:
             return [], False
         limit = 1
@@ -109,7 +111,7 @@ def _bury_damaged(tx: Tx, op: Claim, inbox: Inbox) -> None:
     mine = op.key.encode() if op.key is not None else b""
     found = [
         message
-        for message in damaged(tx.conn, inbox.id)
+        for message in damaged(tx.db, inbox.id)
         if message.state == State.READY or (message.state == State.LEASED and message.claim_key == mine)
     ]
     try:
@@ -119,7 +121,7 @@ def _bury_damaged(tx: Tx, op: Claim, inbox: Inbox) -> None:
                 tx, message.seq, State(message.state), State.DEAD, message.fence, inbox,
                 verb="damaged", attempt=message.attempts, reason="damaged", error=DAMAGED,
             )  # fmt: skip
-    except apsw.ConstraintError as error:
+    except tx.db.refusals as error:
         raise _beyond_burying(inbox.address, str(error)) from error
     if not found:
         raise _beyond_burying(inbox.address, DISAGREE)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from .queries import QUERIES
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .db import Db
+    from .statements import Statements
 
 UNREGISTERED, OPEN, ENDED = 0, 1, 2
 CACHE_LIMIT = 200_000
@@ -57,23 +55,25 @@ class Inbox:
 class Registry:
     """The inbox rows this handle has seen, thrown away when any process changes one."""
 
-    def __init__(self) -> None:
+    def __init__(self, many: int = MANY) -> None:
+        """``many`` rows and more are read in one statement rather than one by one."""
+        self._many = many
         self._version = -1
-        self._data_version = -1
+        self._moment: object = None
         self._by_address: dict[str, Inbox] = {}
         self._by_id: dict[int, Inbox] = {}
-        self._conn: Db | None = None
+        self._db: Statements | None = None
         self._tallied = 0
 
-    def start(self, conn: Db, version: int) -> None:
+    def start(self, db: Statements, version: int) -> None:
         """Begin a transaction under this version of the registry."""
-        self._conn = conn
+        self._db = db
         if version != self._version or len(self._by_id) > CACHE_LIMIT:
             self.forget()
             self._version = version
-        data_version: int = conn.pragma("data_version")
-        if data_version != self._data_version:
-            self._data_version = data_version
+        moment = db.moment()
+        if moment != self._moment:
+            self._moment = moment
             for inbox in self._by_id.values():
                 inbox.depth = inbox.empty = None
 
@@ -95,12 +95,13 @@ class Registry:
         return self._by_address.get(address) or self._load("inbox_by_address", address)
 
     def fetch(self, addresses: Iterable[str]) -> None:
-        """Read the rows of many addresses in one statement, where there are many not seen yet."""
-        unseen = {address for address in addresses if address not in self._by_address}
-        if len(unseen) >= MANY:
-            assert self._conn is not None
+        """Read the rows of many addresses in one statement, where there are many to look at."""
+        known = self._by_address
+        unseen = {a for a in addresses if a not in known or known[a].depth is None}
+        if len(unseen) >= self._many:
+            assert self._db is not None
             wanted = json.dumps(sorted(unseen))
-            for row in self._conn.execute(QUERIES["inboxes_by_address"], (wanted,)).fetchall():
+            for row in self._db.rows("inboxes_by_address", wanted):
                 self._keep(Inbox(row))
 
     def cached(self, id: int) -> Inbox | None:
@@ -113,8 +114,8 @@ class Registry:
         return found
 
     def _load(self, query: str, key: object) -> Inbox | None:
-        assert self._conn is not None
-        row = self._conn.execute(QUERIES[query], (key,)).fetchone()
+        assert self._db is not None
+        row = self._db.row(query, key)
         return None if row is None else self._keep(Inbox(row))
 
     def _keep(self, inbox: Inbox) -> Inbox:
