@@ -75,7 +75,7 @@ def test_a_mistake_is_one_line_that_names_what_was_meant(
 
 def test_a_store_option_without_a_url_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "--store"]) == 2
-    assert main(["status", "--store", "postgres://x"]) == 2
+    assert main(["status", "--store", "mysql://x"]) == 2
     assert capsys.readouterr().err.count("\n") == 2
 
 

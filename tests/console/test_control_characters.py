@@ -261,6 +261,8 @@ def test_a_backup_and_its_restoring_are_harmless_whatever_the_files_are_called(h
         judge("backup", path, codes=(3,))
         judge("restore", path, "--force")
         judge("restore", path, codes=(5,))
+        judge("copy", "--from", STORE, "--to", f"sqlite:///{path}", codes=(3,))
+        judge("copy", "--from", f"sqlite:///{path}", "--to", f"sqlite:///{path}.copy", codes=(0, 3, 5))
 
 
 def test_metrics_are_harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

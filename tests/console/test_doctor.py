@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from postroom.console import doctor
+from postroom.console.findings import Finding
 from postroom.console.main import main
 from postroom.store.urls import open_store
 
@@ -26,14 +27,14 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def finding(path: Path, name: str) -> doctor.Finding:
+def finding(path: Path, name: str) -> Finding:
     return dict(doctor.examine(path))[name]
 
 
 def test_a_sound_store_on_a_sound_machine_has_nothing_to_fix(path: Path) -> None:
     names = [name for name, found in doctor.examine(path) if found.status == "fail"]
     assert names == []
-    assert finding(path, "mode") == doctor.Finding("ok", "0600")
+    assert finding(path, "mode") == Finding("ok", "0600")
     assert finding(path, "schema").status == "ok"
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 DOCUMENT = ".postroom/bench.json"
 PEERS_DOCUMENT = ".postroom/peers.json"
 PICTURE = ".postroom/peers.svg"
+SETS = ("kernel", "pull", "fleet", "convoys", "postgres", "scale")
 
 
 def add_parser(subparsers: Subparsers[Parser]) -> None:
@@ -31,11 +32,20 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
         "--only", action="append", metavar="NAME", help="this row, or with --peers this peer; may be repeated"
     )
     parser.add_argument(
-        "--set", choices=("kernel", "pull", "fleet", "convoys"), default="kernel", dest="rows",
-        help="which table: pull is wake plans and HTTP, fleet and convoys take half an hour (kernel)",
+        "--set", choices=SETS, default="kernel", dest="rows",
+        help="which table: pull is wake plans and HTTP, the last four take half an hour (kernel)",
     )  # fmt: skip
     parser.add_argument(
         "--peers", action="store_true", help="compare with other queues: pip install 'postroom[peers]'"
+    )
+    parser.add_argument(
+        "--postgres", metavar="URL", help="the server for postgres and scale (one of its own, while it runs)"
+    )
+    parser.add_argument(
+        "--held-seconds", type=number(1.0, 3600.0), default=600.0, metavar="S", help="of pg_held (600)"
+    )
+    parser.add_argument(
+        "--fill-seconds", type=number(0.1, 7200.0), default=45.0, metavar="S", help="to fill a store (45)"
     )
     parser.add_argument("--senders", type=whole(1, 10_000), default=200, metavar="N", help="in flight (200)")
     parser.add_argument(
@@ -59,7 +69,7 @@ def command(args: argparse.Namespace, out: TextIO) -> int:
 
 def _rows_of_ours(args: argparse.Namespace, out: TextIO) -> int:
     from ..bench import report
-    from ..bench.run import run  # the rows load trio and the whole runtime
+    from ..bench.run import run, served  # the rows load trio and the whole runtime
 
     rows, params = _rows(args.only, args.rows), _params(args)
     old = _old_rows(args.compare) if args.compare else None
@@ -72,7 +82,8 @@ def _rows_of_ours(args: argparse.Namespace, out: TextIO) -> int:
 
     if not args.json:
         out.write(report.heading() + "\n")
-    document = run(rows, params, heard)
+    with served(rows, params, args.postgres) as placed:
+        document = run(rows, placed, heard)
     text = msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
     _write(Path(path), text)
     if args.json:
@@ -128,6 +139,8 @@ def _params(args: argparse.Namespace) -> Params:
         senders=args.senders,
         body_bytes=args.body_bytes,
         seconds=args.seconds,
+        held_seconds=args.held_seconds,
+        fill_seconds=args.fill_seconds,
     )
 
 

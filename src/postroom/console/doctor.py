@@ -15,15 +15,13 @@ from pathlib import Path
 from typing import TextIO
 
 import apsw
-from msgspec import Struct
 
 from ..store.clock import SystemClock
-from ..store.errors import PostroomError, StoreUnavailable
+from ..store.errors import StoreUnavailable
 from ..store.sqlite import ballast, db, opening
 from ..store.sqlite.damage import rot
 from ..store.urls import store_path
-from . import render
-from .exits import DONE, exit_code
+from .findings import Finding, write_findings
 
 OLDEST_PYTHON = (3, 11)
 WAL_WARN = 256 << 20
@@ -34,14 +32,6 @@ BUSY_MS = 5000
 
 WRITABLE = "let this user read and write the file and its folder"
 RESTORE = "mend it: postroom repair, or restore a backup: postroom restore FILE --force"
-
-
-class Finding(Struct, frozen=True):
-    """What one check found. ``status`` is ``ok``, ``warn`` or ``fail``; ``fix`` is empty when ok."""
-
-    status: str
-    found: str
-    fix: str = ""
 
 
 Check = Callable[[Path], Finding]
@@ -255,30 +245,4 @@ def _run(check: Check, path: Path) -> Finding:
 
 def command(args: Namespace, out: TextIO) -> int:
     """Write the findings. 0 without a failure (warnings allowed), 5 if the store is not usable."""
-    path = store_path(args.store)
-    findings = examine(path)
-    failed = [(name, finding) for name, finding in findings if finding.status == "fail"]
-    error = _error(failed)
-    if args.json:
-        document = {
-            "ok": not failed,
-            "store": args.store,
-            "checks": [
-                {"name": name, "status": f.status, "found": f.found, "fix": f.fix} for name, f in findings
-            ],
-        }
-        if error is not None:
-            document |= render.error_document(error.code, error.what, error.why, error.do)
-        render.emit(out, document)
-    else:
-        rows = [(f.status, name, f.found, f.fix) for name, f in findings]
-        render.table(out, ("", "check", "found", "fix"), rows)
-    return DONE if error is None else exit_code(error)
-
-
-def _error(failed: list[tuple[str, Finding]]) -> PostroomError | None:
-    """The first failure as an error, so that a program needs to look in one place only."""
-    if not failed:
-        return None
-    name, finding = failed[0]
-    return StoreUnavailable(f"{name} is not fit", finding.found, finding.fix)
+    return write_findings(args, out, examine(store_path(args.store)))

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any, NamedTuple, TextIO, cast
 
 from ..store.errors import BadInput, PostroomError
+from ..store.shown import shown_url, without_passwords
 from . import exits, render
 from .parsing import SHARED_HELP, Parser, Shared, meant, take_shared
 from .settings import load
@@ -57,8 +58,9 @@ COMMANDS: dict[str, Command] = {
     "verify": Command("upkeep", "prove that every accepted message is in exactly one state"),
     "backup": Command("upkeep", "copy the store while others go on working"),
     "restore": Command("upkeep", "put a backup in the store's place"),
+    "copy": Command("copy", "move a stopped store into another file, or to or from a server"),
     "repair": Command("repair", "mend a damaged store; copies of its files are kept"),
-    "doctor": Command("upkeep", "check this machine and the store's file"),
+    "doctor": Command("upkeep", "check this machine, and the store's file or server"),
     "metrics": Command("upkeep", "the store's figures as Prometheus text"),
     "serve": Command("serve", "the verbs, metrics and health over HTTP"),
     "token": Command("token", "make, list, revoke and rotate tokens for the gateway"),
@@ -143,9 +145,9 @@ def _dispatch(shared: Shared, words: Sequence[str], out: TextIO) -> int:
 
 
 def _share(args: argparse.Namespace, shared: Shared) -> None:
-    """Give a command what every command gets: ``store`` (a URL), ``json``, ``debug``, ``settings``."""
+    """Give a command what all get: ``store`` (a URL to show), ``json``, ``debug`` and ``settings``."""
     args.settings = load(store=shared.store)
-    args.store = args.settings.store
+    args.store = shown_url(args.settings.store)
     args.json = shared.as_json
     args.debug = shared.debug
 
@@ -208,13 +210,14 @@ def _tell(shared: Shared, out: TextIO, code: str, error: PostroomError) -> None:
     if shared.debug:
         import traceback  # its cost is paid by those who ask for it
 
-        sys.stderr.write(render.escape_lines(traceback.format_exc()))
+        sys.stderr.write(render.escape_lines(without_passwords(traceback.format_exc())))
+    what, why, do = map(without_passwords, (error.what, error.why, error.do))
     if shared.as_json:
         with suppress(OSError):  # nobody reads it; the exit code still says it
-            document = render.error_document(code, error.what, error.why, error.do, **error.details())
+            document = render.error_document(code, what, why, do, **error.details())
             render.emit(out, document)
     else:
-        first, *others = map(render.escape, error.lines())
+        first, *others = map(render.escape, map(without_passwords, error.lines()))
         sys.stderr.write("".join(f"{line}\n" for line in (f"postroom: {first}", *others)))
 
 

@@ -13,7 +13,7 @@ from ..mailbox import pairs
 from ..mailbox.envelope import check_text
 from ..mailbox.heartbeats import MANAGER, WORKER, check_role
 from ..store.errors import BadInput
-from ..store.urls import SCHEME, store_path
+from ..store.urls import from_anywhere
 from . import render
 from .desks import opened_store
 from .exits import DONE
@@ -107,7 +107,7 @@ def store_option(args: Namespace) -> str:
     """The option that names the store from the root: either side may work in another directory."""
     from shlex import quote  # only who prints commands needs it
 
-    return f" --store {quote(f'{SCHEME}{store_path(args.store).absolute()}')}"
+    return f" --store {quote(from_anywhere(args.store))}"
 
 
 def command(args: Namespace, out: TextIO) -> int:
@@ -142,7 +142,7 @@ def _view(args: Namespace, made: Paired) -> dict[str, Any]:
         "already": made.already,
         "disposable": binding.disposable,
         "store": args.store,
-        "commands": pairs.commands(binding, f"{SCHEME}{store_path(args.store).absolute()}"),
+        "commands": pairs.commands(binding, from_anywhere(args.store)),
         "next": first_commands(binding, at),
         "handoff": {side: prompt(binding, side, at) for side in SIDES},
         "heartbeat": {"every_seconds": HEARTBEAT_SECONDS, "advice": HEARTBEAT_ADVICE},

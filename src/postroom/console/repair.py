@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 from msgspec import to_builtins
 
 from . import render
+from .desks import only_for_files
 from .exits import DONE
 from .parsing import Parser, Subparsers
 
@@ -33,6 +34,7 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
 
 def repair_store(args: Namespace, out: TextIO) -> int:
     """Write what was found and done."""
+    only_for_files(args, "repair", "restore the server's backup; look with: postroom verify --deep")
     from ..store.repair import repair  # it loads apsw
 
     done = repair(args.store, accept_loss=args.accept_loss)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from ..mailbox.desk import OPERATOR
-from ..store.urls import store_path
+from ..store.shown import is_remote
+from ..store.urls import DEFAULT_URL, store_path
 from . import exits, render
 from .allowance import METAVAR, allow_order, read_allowance
 from .desks import opened_store
@@ -101,8 +102,9 @@ def _listener(args: Namespace, stack: ExitStack) -> socket.socket | None:
 
 
 def logs_of(args: Namespace) -> Path:
-    """The folder for what the tasks of all runs print: beside the store."""
-    return store_path(args.settings.store).absolute().parent / "runs"
+    """The folder for what the tasks of all runs print: beside the store, or where the default one is."""
+    url = DEFAULT_URL if is_remote(args.settings.store) else args.settings.store
+    return store_path(url).absolute().parent / "runs"
 
 
 def _finish(args: Namespace, out: TextIO, report: Report, job: Job) -> int:

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from ..mailbox.address import check_inbox
 from ..store.errors import BadInput
+from ..store.shown import shown_url
 from ..store.urls import DEFAULT_URL
 from .parsing import meant
 
@@ -58,7 +59,7 @@ def load(
     found = _from_file((folder or Path()) / FILE)
     found |= _from_environment(os.environ if environ is None else environ)
     if store is not None:
-        found["store"] = store
+        found["store"] = whole_url(store, found.get("store"))
     try:
         settings = msgspec.convert(found, Settings, strict=False)
     except (msgspec.ValidationError, UnicodeEncodeError) as error:  # a variable may be no UTF-8
@@ -66,10 +67,16 @@ def load(
     if not 0.001 <= settings.lease <= 86400:
         raise BadInput(f"lease is {settings.lease}", "it is in seconds, at most a day", "choose another")
     if "\0" in settings.store or re.search("[\ud800-\udfff]", settings.store):
-        raise BadInput("a store URL with NUL, or not in UTF-8", ascii(settings.store), f"use {DEFAULT_URL}")
+        url = ascii(shown_url(settings.store))
+        raise BadInput("a store URL with NUL, or not in UTF-8", url, f"use {DEFAULT_URL}")
     for inbox in settings.inboxes:
         check_inbox(inbox)
     return settings
+
+
+def whole_url(store: str, known: Any) -> str:
+    """The URL that is meant: one that was shown stands for the one that is known, with its password."""
+    return known if isinstance(known, str) and store in (shown_url(known), known) else store
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:

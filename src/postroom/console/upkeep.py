@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 from ..mailbox.views import inbox_view, session_view, verification_view
 from ..store.clock import MICROS
 from ..store.errors import BadInput, Conflict
+from ..store.shown import is_remote
 from . import render
-from .desks import opened_store
+from .desks import only_for_files, opened_store
 from .exits import DONE, FAILED
 from .inboxes import write_overview
 from .parsing import Parser, Subparsers
@@ -46,7 +47,7 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
     restore.add_argument("--force", action="store_true", help="replace the store that is there")
     restore.set_defaults(command=restore_backup)
 
-    doctor = subparsers.add_parser("doctor", help="check this machine and the store's file")
+    doctor = subparsers.add_parser("doctor", help="check this machine, and the store's file or server")
     doctor.set_defaults(command=examine)
 
     metrics = subparsers.add_parser("metrics", help="the store's figures as Prometheus text")
@@ -130,6 +131,7 @@ def verify_store(args: Namespace, out: TextIO) -> int:
 
 def back_up(args: Namespace, out: TextIO) -> int:
     """Write a consistent copy; it is complete when this returns."""
+    only_for_files(args, "backup", "use pg_dump, or: postroom copy --from {store} --to sqlite:///FILE")
     path = Path(args.to)
     with opened_store(args) as store:
         _create(path)
@@ -160,6 +162,7 @@ def _create(path: Path) -> None:
 
 def restore_backup(args: Namespace, out: TextIO) -> int:
     """Put a backup in place of the store, under a new epoch."""
+    only_for_files(args, "restore", "use pg_restore, or: postroom copy --from sqlite:///FILE --to {store}")
     from ..store.backup import restore  # it loads apsw
 
     epoch = restore(Path(args.source), args.store, force=args.force)
@@ -172,9 +175,13 @@ def restore_backup(args: Namespace, out: TextIO) -> int:
 
 def examine(args: Namespace, out: TextIO) -> int:
     """Write the findings of the doctor."""
-    from .doctor import command  # the only command that looks at the machine
+    if is_remote(args.settings.store):
+        from . import serverdoctor
 
-    return command(args, out)
+        return serverdoctor.command(args, out)
+    from . import doctor  # the only command that looks at the machine
+
+    return doctor.command(args, out)
 
 
 def write_metrics(args: Namespace, out: TextIO) -> int:
