@@ -13,12 +13,12 @@ import msgspec
 from ..store.records import Delivery, InboxSpec, Register
 from ..store.transact import transact_one
 from .figures import Pairs, milliseconds
+from .ground import INBOX, fresh_store
 from .idle import POSTROOM
 from .load import pad_for
 from .partner import Partner
 from .parts import opened_desk
 from .rows import Measured, Params
-from .throughput import INBOX, fresh_store
 
 NOTHING_TO_DO = 4
 FULL_RATE_GAP = 0.005
@@ -26,8 +26,17 @@ FULL_RATE_GAP = 0.005
 
 def wake(params: Params) -> Measured:
     """From ``send`` in one process to the hands of another that waits: the slower of two kinds."""
-    pulled = _wake(params, "waits-by-pull")
-    acted = _wake(params, "waits-as-actor")
+    return _wakes(params)
+
+
+def wake_unheard(params: Params) -> Measured:
+    """The same where nobody rings, so that each waiter has to look by itself."""
+    return _wakes(params, "notify=off")
+
+
+def _wakes(params: Params, setting: str = "") -> Measured:
+    pulled = _wake(params, "waits-by-pull", setting)
+    acted = _wake(params, "waits-as-actor", setting)
     return Measured(
         max(milliseconds(pulled, 0.5), milliseconds(acted, 0.5)),
         {
@@ -39,9 +48,11 @@ def wake(params: Params) -> Measured:
     )
 
 
-def _wake(params: Params, part: str) -> list[float]:
+def _wake(params: Params, part: str, setting: str) -> list[float]:
     """Pauses are long and uneven, so that every waiter has backed off and none can guess."""
     url = fresh_store(params, part)
+    if setting:
+        url += f"&{setting}"
     rng = random.Random(3)
     pad = pad_for(params.body_bytes)
     samples: list[float] = []
@@ -121,19 +132,29 @@ def _timed(command: list[str], expected: int) -> float:
 
 
 def two_processes(params: Params) -> Measured:
-    """Turns a second of two processes on one file together, against one process alone."""
+    """Turns a second of two processes on one store together, against one process alone."""
+    return processes(params, 2)
+
+
+def many_processes(params: Params) -> Measured:
+    """The same for as many as the run has clients."""
+    return processes(params, params.clients)
+
+
+def processes(params: Params, count: int) -> Measured:
+    """Turns a second of ``count`` processes on one store together, against one process alone."""
     share = params.seconds / params.rounds / 2
     pairs = Pairs()
     urls = iter([fresh_store(params, f"shared{n}") for n in range(2 * params.rounds)])
     pairs.measure(
         params.rounds,
-        lambda: _together(params, next(urls), 1, share),
-        lambda: _together(params, next(urls), 2, share),
+        lambda: together(params, next(urls), 1, share),
+        lambda: together(params, next(urls), count, share),
     )
-    return Measured(pairs.ratio, {"one_per_s": pairs.baseline, "two_per_s": pairs.subject})
+    return Measured(pairs.ratio, {"one_per_s": pairs.baseline, f"{count}_per_s": pairs.subject})
 
 
-def _together(params: Params, url: str, count: int, seconds: float) -> float:
+def together(params: Params, url: str, count: int, seconds: float) -> float:
     """Each process is its own load: its own actor, its own senders."""
     partners = [Partner("keeps-busy", _pump(params, url, f"bench/pump-{n}", seconds)) for n in range(count)]
     handled = 0

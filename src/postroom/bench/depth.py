@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from ..mailbox.ids import IdMaker
 from ..store.clock import SystemClock
@@ -33,19 +32,19 @@ from ..store.records import (
 from ..store.transact import transact
 from ..store.urls import open_store
 from .figures import padding, quantile, raw_body
+from .ground import ROOMY, new_url
 from .rows import Measured, Params
 
 BATCH = 200
 FILL_BATCH = 2000
-ROOMY = 10_000_000
 
 
 class Engine:
     """One store with some inboxes, and the three steps of a message's life as batches."""
 
-    def __init__(self, path: Path, inboxes: int, params: Params) -> None:
+    def __init__(self, url: str, inboxes: int, params: Params) -> None:
         clock = SystemClock()
-        self._store = open_store(f"sqlite:///{path}", create=True)
+        self._store = open_store(url, create=True)
         self._ids = IdMaker(clock, random.Random(1))
         self._choose = random.Random(2)
         self._pad = padding(raw_body(1_000_000, ""), params.body_bytes)
@@ -106,8 +105,8 @@ class Engine:
 def claim_depth(params: Params) -> Measured:
     """Claim and ack with very many messages waiting in the inbox, against few."""
     few, many = min(1_000, params.waiting), params.waiting
-    shallow = Engine(Path(params.directory) / "shallow.db", 1, params)
-    deep = Engine(Path(params.directory) / "deep.db", 1, params)
+    shallow = Engine(new_url(params, "shallow"), 1, params)
+    deep = Engine(new_url(params, "deep"), 1, params)
     shallow.fill(few, params.fill_seconds)
     waiting = deep.fill(many, params.fill_seconds)
     samples: dict[Engine, list[float]] = {shallow: [], deep: []}
@@ -129,8 +128,8 @@ def claim_depth(params: Params) -> Measured:
 
 def inbox_cost(params: Params) -> Measured:
     """Send, claim and ack of one message with very many inboxes, against one inbox."""
-    one = Engine(Path(params.directory) / "one.db", 1, params)
-    many = Engine(Path(params.directory) / "many.db", params.inboxes, params)
+    one = Engine(new_url(params, "one"), 1, params)
+    many = Engine(new_url(params, "many"), params.inboxes, params)
     samples: dict[Engine, list[float]] = {one: [], many: []}
     end = time.perf_counter() + params.seconds
     while time.perf_counter() < end:

@@ -12,9 +12,9 @@ from pathlib import Path
 import trio
 
 from .. import System, open_postroom
+from .ground import INBOX, fresh_store
 from .load import Tally, sink
 from .rows import Measured, Params
-from .throughput import INBOX, fresh_store
 
 SETTLE_SECONDS = 1.5
 POSTROOM = "import sys; from postroom.console.main import main; sys.exit(main())"

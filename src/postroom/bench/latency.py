@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import attrs
 import trio
@@ -12,9 +11,9 @@ import trio
 from .. import Actor, handles, open_postroom
 from . import limit
 from .figures import milliseconds, quantile
+from .ground import INBOX, fresh_store, raw_queue
 from .load import FIRST_SERIAL, Job, pad_for
 from .rows import Measured, Params
-from .throughput import INBOX, fresh_store
 
 PAUSE = 0.004
 """Seconds of rest before each sample, so that each meets an idle system."""
@@ -35,7 +34,7 @@ class Echo(Actor):
 
 def send_idle(params: Params) -> Measured:
     """One durable send while nothing else happens, in raw commits of one row."""
-    raw = limit.RawQueue(Path(params.directory) / "limit.db", params.body_bytes)
+    raw = raw_queue(params)
     url = fresh_store(params, "idle")
 
     async def run() -> Measured:
@@ -50,7 +49,7 @@ def send_idle(params: Params) -> Measured:
 
 def ask_idle(params: Params) -> Measured:
     """Question, turn and answer while nothing else happens, in raw commits of one row."""
-    raw = limit.RawQueue(Path(params.directory) / "limit.db", params.body_bytes)
+    raw = raw_queue(params)
     url = fresh_store(params, "ask")
 
     async def run() -> Measured:
@@ -67,7 +66,7 @@ def ask_idle(params: Params) -> Measured:
 
 
 async def _against_commits(
-    raw: limit.RawQueue, subject: Callable[[], Awaitable[object]], seconds: float
+    raw: limit.Queue, subject: Callable[[], Awaitable[object]], seconds: float
 ) -> Measured:
     """Take turns, one sample each; the ratio of the two medians."""
     commits: list[float] = []

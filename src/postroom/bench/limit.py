@@ -1,5 +1,7 @@
 """The baseline: what raw apsw does on the same disk with the same durability.
 
+What a raw queue is for, and how it is measured, is the same for PostgreSQL: see ``postgres/raw.py``.
+
 One thread and nothing around it: no ids to check, no routes, no history, no counts, no metrics.
 The table has the shape of postroom's (a unique index on the id, an index to claim by) and every
 body is encoded. It is a floor of work for each message, not a ceiling of the machine.
@@ -9,8 +11,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import apsw
 
@@ -48,20 +51,48 @@ _CLAIM = (
 _DELETE = "DELETE FROM message WHERE seq = ? AND state = 1 AND fence = ?"
 
 
-class RawQueue:
+class Queue(Protocol):
     """A durable queue in three statements. Each method is one commit, on disk when it returns."""
+
+    def send(self, count: int) -> None: ...
+
+    def claim(self, count: int) -> Sequence[tuple[int, int]]: ...
+
+    def delete(self, claimed: Sequence[tuple[int, int]]) -> None: ...
+
+    def empty(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Fresh:
+    """New messages for a raw queue, each body encoded anew."""
+
+    def __init__(self, body_bytes: int) -> None:
+        self._pad = padding(raw_body(100_000, ""), body_bytes)
+        self._serial = 100_000
+
+    def new(self) -> tuple[bytes, bytes, int]:
+        """Its id, its body and the time."""
+        self._serial += 1
+        now = time.time_ns() // 1000
+        id = (now // 1000).to_bytes(6, "big") + os.urandom(10)
+        return id, raw_body(self._serial, self._pad), now
+
+
+class RawQueue:
+    """A ``Queue`` in a file."""
 
     def __init__(self, path: Path, body_bytes: int) -> None:
         self._db = apsw.Connection(str(path))
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute(_SCHEMA)
-        self._pad = padding(raw_body(100_000, ""), body_bytes)
-        self._serial = 100_000
+        self._fresh = Fresh(body_bytes)
 
     def send(self, count: int) -> None:
         with self._db:
-            self._db.executemany(_INSERT, [self._new() for _ in range(count)])
+            self._db.executemany(_INSERT, [self._fresh.new() for _ in range(count)])
 
     def claim(self, count: int) -> list[tuple[int, int]]:
         rows: list[Any] = []
@@ -69,7 +100,7 @@ class RawQueue:
             rows += self._db.execute(_CLAIM, (count,)).fetchall()
         return [(row[0], row[1]) for row in rows]
 
-    def delete(self, claimed: list[tuple[int, int]]) -> None:
+    def delete(self, claimed: Sequence[tuple[int, int]]) -> None:
         with self._db:
             self._db.executemany(_DELETE, claimed)
 
@@ -83,14 +114,8 @@ class RawQueue:
     def close(self) -> None:
         self._db.close()
 
-    def _new(self) -> tuple[bytes, bytes, int]:
-        self._serial += 1
-        now = time.time_ns() // 1000
-        id = (now // 1000).to_bytes(6, "big") + os.urandom(10)
-        return id, raw_body(self._serial, self._pad), now
 
-
-def end_to_end_rate(queue: RawQueue, seconds: float) -> float:
+def end_to_end_rate(queue: Queue, seconds: float) -> float:
     """Messages a second through send, claim and delete, until all that was sent is gone."""
     began = time.perf_counter()
     done = waiting = 0
@@ -107,7 +132,7 @@ def end_to_end_rate(queue: RawQueue, seconds: float) -> float:
     return (done + len(claimed)) / (time.perf_counter() - began)
 
 
-def insert_rate(queue: RawQueue, seconds: float) -> float:
+def insert_rate(queue: Queue, seconds: float) -> float:
     """Messages a second that are only sent; they are thrown away after the clock has stopped."""
     began = time.perf_counter()
     sent = 0
@@ -119,7 +144,7 @@ def insert_rate(queue: RawQueue, seconds: float) -> float:
     return rate
 
 
-def one_commit(queue: RawQueue) -> float:
+def one_commit(queue: Queue) -> float:
     """Seconds that one row and its commit take now."""
     began = time.perf_counter()
     queue.send(1)

@@ -22,9 +22,9 @@ from ..store.port import Store
 from ..store.records import Operation, Settle, Verdict
 from ..store.urls import open_store
 from .figures import milliseconds, quantile
+from .ground import INBOX, fresh_store
 from .load import FIRST_SERIAL, Job, Tally, keep_sending, pad_for, sink
 from .rows import Measured, Params
-from .throughput import INBOX, fresh_store
 
 SEED = 11
 CLOSED_SHARE = 0.13

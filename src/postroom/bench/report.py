@@ -25,8 +25,8 @@ def line(row: RowView) -> str:
     """One row: name, value, bar with the marks, and which mark it met, or why there is no value."""
     value, reach, stretch = row["value"], row["reach"], row["stretch"]
     drawn = " " * WIDTH
-    if value is not None and reach is not None and stretch is not None:
-        drawn = bar(value, reach, stretch)
+    if value is not None and reach is not None:
+        drawn = bar(value, reach, reach if stretch is None else stretch)
     text = f"{row['name']:<15} {_number(value):>8} {row['unit']:<9} {drawn}"
     text += f" {_number(reach):>6} {_number(stretch):>7}  {verdict(row)}"
     said = row["note"] or _shown(row)
@@ -47,11 +47,11 @@ def verdict(row: RowView) -> str:
     """``stretch``, ``reach``, ``missed``, ``no mark`` or ``not measured``."""
     if row["value"] is None:
         return "not measured"
-    if row["reach"] is None or row["stretch"] is None:
+    if row["reach"] is None:
         return "no mark"
     better = Better(row["better"])
     for mark in ("stretch", "reach"):
-        if meets(row["value"], row[mark], better):
+        if row[mark] is not None and meets(row["value"], row[mark], better):
             return mark
     return "missed"
 

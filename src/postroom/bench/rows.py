@@ -9,10 +9,12 @@ from msgspec import Struct
 
 
 class Params(Struct, frozen=True, kw_only=True):
-    """How much to do. The last five are for short runs in tests; the command never changes them.
+    """How much to do. The last six are for short runs in tests; the command never changes them.
 
     ``seconds`` is the load of one row, its rounds of baseline and subject together.
     ``fill_seconds`` bounds how long a row may prepare a large store; it reports how far it came.
+    ``postgres`` is the URL of the server for the rows that need one, without a schema; ``held_seconds``
+    is how long a transaction stays open under the load of such a row.
     """
 
     directory: str
@@ -20,11 +22,14 @@ class Params(Struct, frozen=True, kw_only=True):
     body_bytes: int = 220
     seconds: float = 9.0
     fill_seconds: float = 45.0
+    postgres: str = ""
+    held_seconds: float = 600.0
     rounds: int = 3
     actors: int = 10_000
     inboxes: int = 100_000
     waiting: int = 1_000_000
     queued: int = 10_000
+    clients: int = 8
 
 
 class Measured(Struct, frozen=True):
@@ -43,6 +48,7 @@ class Better(StrEnum):
 
 class Row(Struct, frozen=True):
     """One figure. ``reach`` is what it must meet, ``stretch`` what it should; None where none was set.
+    One that is on a ``server`` needs ``Params.postgres``.
 
     ``shown`` are the details that are printed beside the value. ``limit`` is how many seconds it may
     take, where that does not follow from the seconds of a row.
@@ -57,6 +63,7 @@ class Row(Struct, frozen=True):
     run: Callable[[Params], Measured]
     shown: tuple[str, ...] = ()
     limit: float | None = None
+    server: bool = False
 
 
 def meets(value: float, mark: float, better: Better) -> bool:

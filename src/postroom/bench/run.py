@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,32 @@ START_SECONDS = 15.0
 DURABLE = ("end_to_end_per_s", "limit_per_s", "ratio", "send_p50_ms", "send_p99_ms")
 
 
+@contextmanager
+def served(rows: Sequence[Row], params: Params, server: str | None) -> Generator[Params, None, None]:
+    """The parameters with a server in them, if a row needs one: the one given, or one of the run's own.
+
+    Ours keeps its data under ``params.directory`` and syncs; nothing of it is left. Raises ``BadInput``.
+    """
+    if not any(row.server for row in rows):
+        yield params
+    elif server is not None:
+        yield msgspec.structs.replace(params, postgres=server)
+    else:
+        from .postgres.server import running  # needs psycopg, which the other sets do without
+
+        with running(params.directory) as url:
+            yield msgspec.structs.replace(params, postgres=url)
+
+
+def leave(params: Params) -> None:
+    """Remove what a row has made: its directory, and its schemas on the server."""
+    shutil.rmtree(params.directory)
+    if params.postgres:
+        from .postgres.places import clear  # needs psycopg, which the other sets do without
+
+        clear(params)
+
+
 def run(rows: Sequence[Row], params: Params, heard: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Measure the rows in order, telling ``heard`` each as it is there; the whole document.
 
@@ -38,6 +65,10 @@ def run(rows: Sequence[Row], params: Params, heard: Callable[[dict[str, Any]], N
     total = TOTAL_SECONDS + sum(row.limit or 0.0 for row in rows)
     end = time.monotonic() + total
     circumstances = conditions(params, SWITCH_INTERVAL)
+    if params.postgres:
+        from .postgres.places import described  # needs psycopg, which the other sets do without
+
+        circumstances["postgres"] = described(params.postgres)
     views: list[dict[str, Any]] = []
     details: dict[str, dict[str, float]] = {}
     for number, row in enumerate(rows):
@@ -73,14 +104,17 @@ def _measure(row: Row, params: Params, left: float, rows_left: int) -> tuple[Mea
         return None, "no time was left"
     directory = tempfile.mkdtemp(prefix="bench-", dir=params.directory)
     changed = msgspec.structs.replace(
-        params, directory=directory, seconds=min(params.seconds, left / rows_left * 0.7)
+        params,
+        directory=directory,
+        seconds=min(params.seconds, left / rows_left * 0.7),
+        postgres=params.postgres if row.server else "",
     )
     limit = row.limit or min(left, 3 * changed.seconds + params.fill_seconds + START_SECONDS)
     try:
         arguments = ["row", row.name, msgspec.json.encode(changed).decode()]
         answer, note = in_child("postroom.bench.child", arguments, limit)
     finally:
-        shutil.rmtree(directory)
+        leave(changed)
     return (None, note) if answer is None else (msgspec.json.decode(answer, type=Measured), "")
 
 

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from ..store.errors import BadInput
 from . import between, convoys, depth, fleets, idle, latency, open_loop, throughput, waking, web
+from .peers.ways import Style
+from .postgres.late import late
 from .rows import Better, Row
 
 HIGHER, LOWER = Better.HIGHER, Better.LOWER
+CLIENTS = ("1_per_s", "2_per_s", "4_per_s", "8_per_s")
+COSTS = ("batch_us", "message_us", "sync_us")
+HELD = ("free_per_s", "last_per_s")
+LIMITS = ("per_s", "active", "wal_bytes", "syncs_per_s")
+PEERS = ("postroom_per_s", "procrastinate_per_s", "pgqueuer_per_s")
 TAIL = ("p50_ms", "p999_ms", "began_per_s", "schedule_kept")
 
 ROWS = (
@@ -92,8 +99,48 @@ CONVOY_ROWS = (
         "tasks", 0, 0, LOWER, convoys.kills, ("kills", "convoys"), 1800.0),
 )  # fmt: skip
 
-SETS = {"kernel": ROWS, "pull": PULL_ROWS, "fleet": FLEET_ROWS, "convoys": CONVOY_ROWS}
-"""What one call measures; the last two take as long as they take."""
+POSTGRES_ROWS = (
+    Row("pg_durable", "send, handle, ack, as a share of psycopg's limit",
+        "of limit", 0.40, 0.60, HIGHER, throughput.durable, ("end_to_end_per_s", "limit_per_s"), server=True),
+    Row("pg_peers", "against the better of procrastinate and pgqueuer, many producers",
+        "x", 5, 10, HIGHER, late("beside", "against", Style.MANY), PEERS, 300.0, server=True),
+    Row("pg_peers_batched", "the same with jobs put 500 at a time",
+        "x", 5, 10, HIGHER, late("beside", "against", Style.BATCHED), PEERS, 300.0, server=True),
+    Row("pg_processes", "actors in 8 client processes, against 1",
+        "x", 1.0, 1.5, HIGHER, between.many_processes, ("one_per_s", "8_per_s"), 300.0, server=True),
+    Row("pg_send_idle", "one idle durable send, p50",
+        "commits", 2.0, 1.4, LOWER, latency.send_idle, ("p50_ms", "commit_p50_ms"), server=True),
+    Row("pg_wake", "message to another process that waits, with NOTIFY, p50",
+        "ms", 5, None, LOWER, between.wake, ("poll_p50_ms", "actor_p50_ms"), server=True),
+    Row("pg_wake_polling", "the same with notify=off",
+        "ms", 250, None, LOWER, between.wake_unheard, ("poll_p50_ms", "actor_p50_ms"), server=True),
+    Row("pg_held", "throughput after 10 minutes of a held xmin, against without",
+        "x", 0.25, 0.50, HIGHER, late("held", "held_back"), HELD, 1800.0, server=True),
+)  # fmt: skip
+"""The rows on a server; those that are on a file too are the same functions."""
+
+SCALE_ROWS = (
+    Row("scale_clients", "the best of 1, 2, 4 and 8 client processes, against 1",
+        "x", None, None, HIGHER, late("scale", "clients"), CLIENTS, 300.0, server=True),
+    Row("scale_depth", "cost of a message with up to 5,000,000 waiting and done, against 1,000",
+        "x", None, None, LOWER, late("scale", "depth"), ("waiting", "done"), 3600.0, server=True),
+    Row("scale_limits_1", "of active backends with 1 client process, how many run",
+        "%", None, None, HIGHER, late("scale", "limits", 1), LIMITS, 120.0, server=True),
+    Row("scale_limits_8", "the same with 8",
+        "%", None, None, HIGHER, late("scale", "limits", 8), LIMITS, 120.0, server=True),
+    Row("scale_hosts", "a model of 100 hosts on 16 cores, with the costs of here",
+        "a second", None, None, HIGHER, late("hosts", "hundred"), COSTS, 300.0, server=True),
+)  # fmt: skip
+
+SETS = {
+    "kernel": ROWS,
+    "pull": PULL_ROWS,
+    "fleet": FLEET_ROWS,
+    "convoys": CONVOY_ROWS,
+    "postgres": POSTGRES_ROWS,
+    "scale": SCALE_ROWS,
+}
+"""What one call measures; the last four take as long as they take."""
 
 
 def row_named(name: str) -> Row:

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import attrs
 import trio
 
 from .. import Actor, handles, open_postroom
-from ..store.records import InboxSpec, Register
-from ..store.transact import transact_one
-from ..store.urls import open_store
 from . import limit
 from .figures import Pairs, milliseconds
+from .ground import INBOX, fresh_store, raw_queue
 from .load import FIRST_SERIAL, Job, Tally, keep_sending, pad_for, sink
 from .rows import Measured, Params
 
-INBOX = "bench/sink"
-ROOMY = 10_000_000
 SEND_MANY = 500
 
 
 def durable(params: Params) -> Measured:
     """Send, handle, ack in one process with many senders, as a share of the limit."""
     share = params.seconds / params.rounds / 2
-    raw = limit.RawQueue(Path(params.directory) / "limit.db", params.body_bytes)
+    raw = raw_queue(params)
     url = fresh_store(params, "durable")
     sends: list[float] = []
     pairs = Pairs()
 
     def subject() -> float:
-        rate, taken = trio.run(_end_to_end, url, params, share)
+        rate, taken = trio.run(end_to_end, url, params, share)
         sends.extend(taken)
         return rate
 
@@ -49,7 +44,7 @@ def durable(params: Params) -> Measured:
     )
 
 
-async def _end_to_end(url: str, params: Params, seconds: float) -> tuple[float, list[float]]:
+async def end_to_end(url: str, params: Params, seconds: float) -> tuple[float, list[float]]:
     """The clock runs from the first send until the office has closed: every ack is then on disk."""
     tally = Tally()
     async with open_postroom(url) as office:
@@ -64,7 +59,7 @@ async def _end_to_end(url: str, params: Params, seconds: float) -> tuple[float, 
 def send_many(params: Params) -> Measured:
     """Accepted sends by ``send_many``, as a share of raw inserts in batches as large."""
     share = params.seconds / params.rounds / 2
-    raw = limit.RawQueue(Path(params.directory) / "limit.db", params.body_bytes)
+    raw = raw_queue(params)
     pairs = Pairs()
     stores = iter([fresh_store(params, f"many{n}") for n in range(params.rounds)])
     pairs.measure(
@@ -99,7 +94,7 @@ class Sum:
 def one_actor(params: Params) -> Measured:
     """One stateful actor that finds a long queue when it starts, as a share of the limit."""
     share = params.seconds / params.rounds / 2
-    raw = limit.RawQueue(Path(params.directory) / "limit.db", params.body_bytes)
+    raw = raw_queue(params)
     url = fresh_store(params, "actor")
     pairs = Pairs()
     pairs.measure(
@@ -136,12 +131,3 @@ async def _drain(url: str, params: Params) -> float:
         await office.start(INBOX, Adder)
         await tally.reaches(params.queued)
     return params.queued / (time.perf_counter() - began)
-
-
-def fresh_store(params: Params, name: str) -> str:
-    """A new store with one roomy inbox that nobody handles yet; its URL."""
-    url = f"sqlite:///{Path(params.directory).absolute() / name}.db"
-    store = open_store(url, create=True)
-    transact_one(store, Register((InboxSpec(INBOX, bound=ROOMY),)))
-    store.close()
-    return url

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import statistics
 import sys
@@ -15,7 +14,7 @@ import msgspec
 
 from ..conditions import conditions
 from ..rows import Params
-from ..run import in_child, on_a_disk
+from ..run import in_child, leave, on_a_disk
 from .field import US, missing, versions
 from .ways import Ran, Style, Way
 
@@ -36,7 +35,7 @@ def compare(ways: Sequence[Way], params: Params, heard: Callable[[str], None]) -
     on_a_disk(params.directory)
     circumstances = conditions(params, sys.getswitchinterval())
     circumstances["sqlite_of_peers"] = sqlite3.sqlite_version
-    rounds, notes = in_rounds(ways, params, heard, _in_child)
+    rounds, notes = in_rounds(ways, params, heard, in_child_of_its_own)
     circumstances["load_after"] = [round(each, 2) for each in os.getloadavg()]
     return {"ways": views(ways, rounds, notes), "conditions": circumstances}
 
@@ -64,14 +63,15 @@ def in_rounds(
     return rounds, notes
 
 
-def _in_child(way: Way, params: Params) -> tuple[Ran | None, str]:
+def in_child_of_its_own(way: Way, params: Params) -> tuple[Ran | None, str]:
+    """Measure one round; nothing of it is left."""
     directory = tempfile.mkdtemp(prefix="peers-", dir=params.directory)
+    changed = msgspec.structs.replace(params, directory=directory)
     try:
-        changed = msgspec.structs.replace(params, directory=directory)
         arguments = [way.name, msgspec.json.encode(changed).decode()]
         answer, note = in_child(CHILD, arguments, 3 * params.seconds + START_SECONDS)
     finally:
-        shutil.rmtree(directory)
+        leave(changed)
     return (None, note) if answer is None else (msgspec.json.decode(answer, type=Ran), "")
 
 
