@@ -12,7 +12,7 @@ INSTALLED := $(VENV)/installed-$(KEY)
 INSTALLED_DEV := $(VENV)/installed-dev-$(KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench proof soak soak-kill lock clean
+.PHONY: help demo test lint types bench proof proof-pg soak soak-kill lock clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -45,6 +45,9 @@ bench: $(INSTALLED) ## measure this machine against a raw baseline; within 4 min
 
 proof: $(INSTALLED_DEV) ## break it in every way there is and count what is lost; within 25 minutes on two cores
 	@$(BIN)/python tests/proof/run.py proof
+
+proof-pg: $(INSTALLED_DEV) ## the same for PostgreSQL, its links and its users; within 15 minutes on two cores
+	@$(BIN)/python tests/proof_pg/prove_pg.py
 
 soak: $(INSTALLED_DEV) ## the same in large amounts: make soak HOURS=8; stop it and go on as you like
 	@$(BIN)/python tests/proof/run.py soak --hours $(or $(HOURS),1)

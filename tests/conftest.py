@@ -7,10 +7,18 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from postgres_server import Postgres, PostgresServer
+
+GIVEN_POSTGRES = os.environ.get("POSTROOM_TEST_POSTGRES", "")
+POSTGRES_REQUIRED = os.environ.get("POSTROOM_REQUIRE_POSTGRES") == "1"
+"""Read here, because ``_guard`` hides them from the tests."""
 
 CLOCKS = frozenset({"autojump_clock", "mock_clock"})
 DOORS = frozenset({"actors", "bench", "store"})
@@ -61,7 +69,37 @@ def _guard(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # pyright: ignor
     for name in os.environ:
         if name.startswith("POSTROOM_") and name != "POSTROOM_WHEEL":
             monkeypatch.delenv(name)
+        if name.startswith("PG") and not GIVEN_POSTGRES:
+            monkeypatch.delenv(name)
     monkeypatch.setenv("PYTHONSAFEPATH", "1")
     yield
     through_doors = DOORS.intersection(sys.modules)
     assert not through_doors, f"imported through a top-level link: {through_doors}"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server, begun when the first test asks for it; one for all tests of this process."""
+    from postgres_server import postgres_for_tests  # loads psycopg, which most tests do not need
+
+    with postgres_for_tests(GIVEN_POSTGRES, required=POSTGRES_REQUIRED) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """The store URL of a schema of the test's own, which is dropped afterwards; close what you opened."""
+    schema = f"test_{uuid4().hex}"
+    yield postgres.url(schema)
+    postgres.drop(schema)
+
+
+@pytest.fixture
+def own_postgres(postgres: Postgres, postgres_url: str) -> Iterator[PostgresServer]:
+    """The server, to be stopped and started at will. It runs again before ``postgres_url`` cleans up."""
+    from postgres_server import PostgresServer
+
+    if not isinstance(postgres, PostgresServer):
+        pytest.skip("the server in POSTROOM_TEST_POSTGRES is somebody's and not to be stopped")
+    yield postgres
+    postgres.start()

@@ -73,7 +73,7 @@ def test_only_urls_of_a_gateway_are_taken() -> None:
         "http+unix://run/x.sock",
         "http+unix:///",
         "sqlite://x.db",
-        "postgres://h/db",
+        "mysql://h/db",
     ):
         with pytest.raises(BadInput):
             Client(url)

@@ -32,10 +32,14 @@ async def test_a_commit_of_another_process_is_heard(
     if not watched:  # where the system grants no watch
         monkeypatch.setattr(store, "watch", lambda: None)
     heard = trio.Event()
+
+    async def hear() -> None:
+        heard.set()
+
     command = [sys.executable, "-m", "postroom", "--store", store.url, "pair", "t"]
     with closing(store), trio.fail_after(30):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(listen, store, heard.set)
+            nursery.start_soon(listen, store, hear)
             await trio.run_process([*command, "--manager", "m", "--worker", "w"], capture_stdout=True)
             await heard.wait()
             nursery.cancel_scope.cancel()
@@ -45,8 +49,12 @@ async def test_in_memory_it_is_heard_at_once_and_ones_own_commits_are_not(autoju
     store = MemoryStore(ManualClock())
     other = store.another_handle()
     times: list[float] = []
+
+    async def hear() -> None:
+        times.append(trio.current_time())
+
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(listen, store, lambda: times.append(trio.current_time()))
+        nursery.start_soon(listen, store, hear)
         await trio.sleep(0.3)
         commit(other, 1)
         await trio.sleep(0.3)
@@ -62,9 +70,13 @@ async def test_a_bell_that_was_missed_is_made_up_for_within_a_second(autojump_cl
     store = MemoryStore(ManualClock())
     other = store.another_handle()
     times: list[float] = []
+
+    async def hear() -> None:
+        times.append(trio.current_time())
+
     commit(other)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(listen, store, lambda: times.append(trio.current_time()))
+        nursery.start_soon(listen, store, hear)
         await trio.sleep(10)
         nursery.cancel_scope.cancel()
     assert times == [SILENCE]

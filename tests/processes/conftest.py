@@ -13,7 +13,7 @@ from crew import LEDGER, POOL, PULL
 from postroom.store.records import InboxSpec, Register
 from postroom.store.sqlite.file import FileStore
 from postroom.store.transact import transact_one
-from postroom.store.urls import open_store
+from postroom.store.urls import open_file_store
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def url(tmp_path: Path) -> str:
 @pytest.fixture
 def store(url: str) -> Iterator[FileStore]:
     """The store as this process sees it; everybody's inboxes are there."""
-    opened = open_store(url, create=True)
+    opened = open_file_store(url, create=True)
     transact_one(opened, Register(tuple(map(InboxSpec, (POOL, PULL, LEDGER, "worker/a")))))
     yield opened
     opened.close()

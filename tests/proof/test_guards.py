@@ -20,7 +20,8 @@ from postroom.store.clock import ManualClock
 from postroom.store.commit import GroupCommit
 from postroom.store.errors import LostLease, OutcomeUnknown, PostroomError, StoreFull
 from postroom.store.memory import MemoryStore
-from postroom.store.sqlite import ballast, inboxes, opening
+from postroom.store.rules import inboxes
+from postroom.store.sqlite import ballast, opening
 from postroom.store.sqlite.file import FileStore, open_file
 from postroom.store.transact import transact
 
@@ -236,7 +237,7 @@ def test_a_release_under_a_paused_key_gives_the_attempt_back(store: FileStore) -
 
 def test_folded_counts_are_kept(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inboxes, "FOLD_AT", 2)
-    monkeypatch.setattr("postroom.store.sqlite.tx.FOLD_AT", 2)
+    monkeypatch.setattr("postroom.store.rules.tx.FOLD_AT", 2)
     for number in range(1, 8):
         sent(store, number)
     assert counts(store).accepted == 7

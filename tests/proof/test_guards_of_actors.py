@@ -165,8 +165,12 @@ class Deaf:
 
 async def test_a_commit_whose_bell_was_lost_is_heard_all_the_same(autojump_clock: MockClock) -> None:
     heard = trio.Event()
+
+    async def hear() -> None:
+        heard.set()
+
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(doorbell.listen, cast(Store, Deaf()), heard.set)
+        nursery.start_soon(doorbell.listen, cast(Store, Deaf()), hear)
         with trio.fail_after(2 * doorbell.SILENCE):
             await heard.wait()
         nursery.cancel_scope.cancel()

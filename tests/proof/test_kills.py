@@ -17,7 +17,7 @@ from prove.herd import HELD_BY, Herd
 from prove.kills import Strikes, judge, percentile, run
 
 from postroom.store import records as r
-from postroom.store.sqlite.marks import FileMarks, read_marks
+from postroom.store.marks import FileMarks, read_marks
 from postroom.store.transact import transact_one
 
 GOOD = Accounts(accepted=10, jobs=5, noted=5, lost=0, duplicated=0, stuck=0, dead=0, faults=())

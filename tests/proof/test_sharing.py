@@ -21,7 +21,7 @@ from postroom.store.backup import restore
 from postroom.store.errors import LostLease, StoreUnavailable
 from postroom.store.sqlite.file import FileStore
 from postroom.store.transact import transact
-from postroom.store.urls import open_store
+from postroom.store.urls import open_file_store
 
 MANY = 3_000
 
@@ -35,7 +35,7 @@ def url(tmp_path: Path) -> str:
 def backup(url: str, tmp_path: Path) -> Path:
     """A backup of a store with one message that waits; the store is closed."""
     path = tmp_path / "backup.db"
-    store = open_store(url, create=True)
+    store = open_file_store(url, create=True)
     register(store, INBOX)
     send(store)
     store.backup(str(path))
@@ -45,11 +45,11 @@ def backup(url: str, tmp_path: Path) -> Path:
 
 def test_a_lease_from_between_two_restores_of_one_backup_is_lost(url: str, backup: Path) -> None:
     first = restore(backup, url, force=True)
-    store = open_store(url, create=False)
+    store = open_file_store(url, create=False)
     (held,) = claim(store)
     store.close()
     second = restore(backup, url, force=True)
-    store = open_store(url, create=False)
+    store = open_file_store(url, create=False)
     (living,) = claim(store)
     assert second > first
     assert living.fence != held.fence
@@ -58,13 +58,13 @@ def test_a_lease_from_between_two_restores_of_one_backup_is_lost(url: str, backu
 
 
 def test_after_a_restore_nobody_is_charged_for_turns_of_a_life_that_never_was(url: str, backup: Path) -> None:
-    store = open_store(url, create=False)
+    store = open_file_store(url, create=False)
     left = session(store, "gone:0:0:0")
     (running,) = claim(store, session=left)
     store.turn_marks(left).begin(running.seq)
     store.close()
     restore(backup, url, force=True)
-    store = open_store(url, create=False)
+    store = open_file_store(url, create=False)
     again = session(store, "gone:0:0:1")
     store.turn_marks(again)
     (waiting,) = claim(store, session=again)
@@ -76,7 +76,7 @@ def test_after_a_restore_nobody_is_charged_for_turns_of_a_life_that_never_was(ur
 
 def test_a_backup_ends_although_commits_follow_each_other(url: str, tmp_path: Path) -> None:
     """It copies in pieces, and meanwhile others commit: that must not make it begin anew each time."""
-    store = open_store(url, create=True)
+    store = open_file_store(url, create=True)
     register(store, INBOX)
     body = b'"' + b"x" * 900_000 + b'"'
     transact(store, [r.Send(a_message(body=body)) for _ in range(40)])
@@ -92,7 +92,7 @@ def test_a_backup_ends_although_commits_follow_each_other(url: str, tmp_path: Pa
 
 @pytest.fixture
 def stranger(url: str) -> Callable[[str], Child]:
-    open_store(url, create=True).close()
+    open_file_store(url, create=True).close()
 
     def start(role: str) -> Child:
         return Child(role, url, program=(str(STRANGERS),))
@@ -101,7 +101,7 @@ def stranger(url: str) -> Callable[[str], Child]:
 
 
 def _with_pool(url: str) -> FileStore:
-    store = open_store(url, create=False)
+    store = open_file_store(url, create=False)
     register(store, POOL, "worker/a")
     return store
 
@@ -113,7 +113,7 @@ def test_a_child_of_a_fork_loses_nothing_that_it_was_told_is_accepted(
     with stranger("reopener") as child:
         assert child.ended() == 0
         told = next(event for event in child.events() if "accepted" in event)
-    store = open_store(url, create=False)
+    store = open_file_store(url, create=False)
     assert [n for n in told["accepted"] if store.message(job_id(n)) is None] == []
     assert told["event"] == "refused"
     assert "fork" in told["error"]
@@ -126,7 +126,7 @@ def test_a_fork_in_a_transaction_leaves_it_to_the_parent(url: str, stranger: Cal
         assert child.ended() == 0
         events = {told["event"]: told for told in child.events()}
     assert "worked" not in events
-    store = open_store(url, create=False)
+    store = open_file_store(url, create=False)
     assert all(store.message(job_id(n)) for n in events["forked"]["accepted"])
     assert store.verify(deep=True).ok
     store.close()

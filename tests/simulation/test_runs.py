@@ -10,7 +10,7 @@ from postroom.simulation.options import Options, expand
 from postroom.simulation.planning import Fault
 from postroom.simulation.running import Result, run
 from postroom.simulation.scenario import load
-from postroom.store.sqlite import sessions
+from postroom.store.rules import sessions
 
 
 def calm(*faults: Fault, **changes: object) -> Options:

@@ -7,11 +7,14 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from port_verbs import Engine
+from told_clock import ToldClock
 
 from postroom.store.clock import ManualClock
 from postroom.store.memory import MemoryStore
+from postroom.store.postgres.engine import open_postgres
 from postroom.store.process import this_process
-from postroom.store.sqlite.file import FileStore, open_file
+from postroom.store.sqlite.file import open_file
 
 
 @pytest.fixture
@@ -19,13 +22,14 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(params=["sqlite", "memory"])
-def store(
-    request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock
-) -> Iterator[FileStore | MemoryStore]:
-    engine: FileStore | MemoryStore
+@pytest.fixture(params=["sqlite", "memory", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[Engine]:
+    engine: Engine
     if request.param == "memory":
         engine = MemoryStore(clock)
+    elif request.param == "postgres":
+        url: str = request.getfixturevalue("postgres_url")
+        engine = open_postgres(url, create=True, clock=ToldClock(clock), rng=Random(0))
     else:
         engine = open_file(tmp_path / "postroom.db", create=True, clock=clock, rng=Random(0))
     yield engine
@@ -33,7 +37,7 @@ def store(
 
 
 @pytest.fixture
-def gone_process(store: FileStore | MemoryStore) -> str:
+def gone_process(store: Engine) -> str:
     """A process of which the store can tell that it is gone."""
     if isinstance(store, MemoryStore):
         store.another_handle().kill("gone")

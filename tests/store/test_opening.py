@@ -19,7 +19,7 @@ from postroom.store.sqlite.file import open_file
 from postroom.store.sqlite.queries import QUERIES
 from postroom.store.states import MOVES, State
 from postroom.store.transact import transact, transact_one
-from postroom.store.urls import open_store, store_path
+from postroom.store.urls import open_file_store, store_path
 
 SCHEMA = Path(opening.__file__).parent / "schema.sql"
 
@@ -205,7 +205,7 @@ def _fresh(tmp_path: Path) -> str:
 @pytest.mark.parametrize("url", ["", "postroom.db", "mysql://x", "sqlite:///", "sqlite://x"])
 def test_what_is_not_a_store_url_is_bad_input(url: str) -> None:
     with pytest.raises(BadInput):
-        open_store(url, create=False)
+        open_file_store(url, create=False)
 
 
 def test_three_slashes_are_relative_and_four_absolute() -> None:
@@ -273,7 +273,7 @@ def test_a_restored_backup_has_everything_and_kills_older_fences(tmp_path: Path)
     store.close()
     clock.advance(60)
     restore(tmp_path / "copy.db", url, force=True, clock=clock)
-    store = open_store(url, create=False, clock=clock)
+    store = open_file_store(url, create=False, clock=clock)
     assert store.verify().ok
     assert store.verify().accepted == 1
     (late,) = transact(store, [r.Settle(old.id, old.fence, r.Verdict.ACK)])

@@ -16,8 +16,10 @@ from port_verbs import INBOX, a_message, claim, do, register, send, settle
 from postroom.store import records as r
 from postroom.store.clock import ManualClock
 from postroom.store.identity import id_text
-from postroom.store.sqlite import db, opening, rowsums
+from postroom.store.rules import rowsums
+from postroom.store.sqlite import db, opening
 from postroom.store.sqlite.file import FileStore, open_file
+from postroom.store.sqlite.statements import SqliteStatements
 
 CLOCK = ManualClock()
 WHY = "does not have the sum it was written with"
@@ -181,7 +183,7 @@ def test_only_live_damaged_messages_are_offered_for_setting_aside(path: Path) ->
     store.close()
     spoil(path, "UPDATE message SET body = x'7b7c' WHERE seq < 3")
     with closing(db.connect(str(path))) as conn:
-        assert rowsums.damaged_messages(conn) == [seconds_id(path)]
+        assert rowsums.damaged_messages(SqliteStatements(conn)) == [seconds_id(path)]
 
 
 def test_of_very_many_damaged_messages_twenty_are_named(path: Path) -> None:
@@ -269,7 +271,10 @@ def test_mail_of_an_older_store_is_delivered_and_has_no_sum(old: Path) -> None:
 
 def test_a_file_of_the_first_schema_can_be_looked_at(old: Path) -> None:
     with closing(db.connect(str(old))) as conn:
-        assert (rowsums.damaged_messages(conn), list(rowsums.faults(conn))) == ([], [])
+        assert (
+            rowsums.damaged_messages(SqliteStatements(conn)),
+            list(rowsums.faults(SqliteStatements(conn))),
+        ) == ([], [])
 
 
 def sums(**changed: object) -> Callable[[], int]:

@@ -24,6 +24,15 @@ from postroom.store.errors import Conflict, LostLease, UnknownInbox, UnknownMess
 from postroom.store.transact import transact, transact_one
 
 
+def test_an_error_with_a_nul_in_it_is_kept(store: Engine) -> None:
+    register(store, INBOX)
+    send(store)
+    (delivery,) = claim(store)
+    settle(store, delivery, r.Verdict.DEAD, reason="rejected", error="bad\0byte")
+    (dead,) = store.dead(None, 10)
+    assert (dead.error or "").replace("\0", "\ufffd") == "bad\ufffdbyte"
+
+
 def test_an_ack_makes_the_message_done_and_its_repeat_says_already(store: Engine) -> None:
     register(store, INBOX)
     send(store)

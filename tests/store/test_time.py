@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from port_verbs import (
     INBOX,
     SECOND,
@@ -42,6 +43,7 @@ def test_an_expired_message_is_never_delivered(store: Engine, clock: ManualClock
     assert store.verify().ok
 
 
+@pytest.mark.parametrize("store", ["sqlite", "memory"], indirect=True)
 def test_durations_do_not_heed_a_step_of_the_wall_clock(store: Engine, clock: ManualClock) -> None:
     register(store, INBOX)
     send(store, a_message(delay_us=60 * SECOND, ttl_us=120 * SECOND))

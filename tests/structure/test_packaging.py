@@ -106,7 +106,8 @@ def test_the_lock_pins_everything_that_is_asked_for(project: dict[str, Any], roo
 
 
 def test_what_is_imported_is_declared(source: dict[Path, ast.Module], project: dict[str, Any]) -> None:
-    asked = [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["client"]]
+    extras = project["project"]["optional-dependencies"]
+    asked = [*project["project"]["dependencies"], *extras["client"], *extras["postgres"]]
     declared = {_normal(each).replace("-", "_") for each in asked}
     foreign = {name for tree in source.values() for name, _ in _absolute_imports(tree)}
     assert foreign - sys.stdlib_module_names - declared == set()

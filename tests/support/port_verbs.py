@@ -8,10 +8,11 @@ from typing import TypeVar
 from postroom.store import records as r
 from postroom.store.errors import PostroomError
 from postroom.store.memory import MemoryStore
+from postroom.store.postgres.engine import PostgresStore
 from postroom.store.sqlite.file import FileStore
 from postroom.store.transact import transact, transact_one
 
-Engine = FileStore | MemoryStore
+Engine = FileStore | MemoryStore | PostgresStore
 T = TypeVar("T")
 SECOND = 1_000_000
 INBOX = "worker/a"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from ..store.errors import BadInput, StoreUnavailable
+from ..store.looking import look
 from ..store.records import Accepted, Answer, Claim, Claimed, Delivery, Settle, Term, Verdict, Write
 from .actor import Actor
 from .flight import AHEAD, Flight, in_turn_order
@@ -25,6 +26,7 @@ from .runtime import AGAIN_SECONDS
 from .turn import Turn, cancellation_in, failure, released, run_handler, unpack
 
 if TYPE_CHECKING:
+    from ..store.records import Record
     from .runtime import Runtime
     from .supervisor import ChildSpec
 
@@ -204,14 +206,14 @@ class Cell:
             self._queue = deque(delivery for delivery in self._queue if not which(delivery))
         return taken
 
-    def reopen(self) -> None:
-        """Take mail, on the state as it is stored now. Raises ``BadInput`` and ``StoreUnavailable``.
+    def reopen(self, stored: Record | None) -> None:
+        """Take mail, on the state as it is ``stored``, where there is one. Raises ``BadInput``.
 
         What was held before was given back when this actor closed, or its session ended.
         """
         self.take_queue()
         if self.memory is not None:
-            self._read_again(self.memory)
+            self._go_on_from(self.memory, stored)
         self.open = True
         self.ring()
 
@@ -353,15 +355,18 @@ class Cell:
     async def _run_anew(self) -> None:
         """Read the state again and run what was refused, before anything else."""
         assert self.memory is not None
+        store = self._runtime.store
         try:
             while self.open and self._flight.stale:
                 await trio.sleep(AGAIN_SECONDS)
                 if self.busy:  # what is under way runs on the state of before
                     continue
                 try:
-                    self._read_again(self.memory)
+                    stored = await look(store, partial(self.memory.stored, store))
                 except StoreUnavailable:
                     continue
+                if self._rests():
+                    self._go_on_from(self.memory, stored)
         except BadInput as error:
             self._runtime.on_failure(self, error)
         finally:
@@ -369,9 +374,12 @@ class Cell:
         self._more_lanes()
         self.ring()
 
-    def _read_again(self, memory: Memory) -> None:
-        """Go on from what is stored."""
-        memory.load(self._runtime.store)
+    def _rests(self) -> bool:
+        """Whether its state may be replaced: it could have been closed, or opened again, meanwhile."""
+        return self.open and self._flight.stale and not self.busy
+
+    def _go_on_from(self, memory: Memory, stored: Record | None) -> None:
+        memory.load(stored)
         for actor in self._instances:
             memory.restore(actor)
         redo = self._flight.again()

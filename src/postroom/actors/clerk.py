@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TypeVar
 
 import trio
@@ -21,6 +22,7 @@ from ..mailbox.outputs import read_flags
 from ..mailbox.verbs import LEASE
 from ..store.commit import GroupCommit
 from ..store.errors import Conflict, StoreUnavailable, UnknownInbox
+from ..store.looking import look
 from ..store.port import Store
 from ..store.records import (
     Accepted,
@@ -86,7 +88,7 @@ class Clerk:
                 with suppress(StoreUnavailable):  # whoever asks is told; this only looks
                     if self._waiting:  # what falls due or lapses commits nothing by itself
                         await self._commit.submit(Tick())
-                    self._look()
+                    await self._look()
 
     async def _hear(self) -> None:
         while True:
@@ -94,9 +96,9 @@ class Clerk:
                 await listen(self.store, self._look)
             await trio.sleep(LOOK_SECONDS)
 
-    def _look(self) -> None:
+    async def _look(self) -> None:
         if self._waiting:
-            self.ring(self.store.ready_inboxes())
+            self.ring(await look(self.store, self.store.ready_inboxes))
 
     # Verbs
 
@@ -154,7 +156,7 @@ class Clerk:
 
     async def _claim(self, inbox: str, most: int, lease: float, key: str | None) -> list[Delivery]:
         """One claim, brought to its end: who is cancelled meanwhile is still told what was leased."""
-        for claim in verbs.claims(self.store, inbox, most, lease, key):
+        for claim in await look(self.store, lambda: list(verbs.claims(self.store, inbox, most, lease, key))):
             with suppress(UnknownInbox), trio.CancelScope(shield=True):  # perhaps only the shared one
                 found = (await self._one(claim, Claimed)).deliveries
                 await self._notice(inbox, found)
@@ -162,14 +164,15 @@ class Clerk:
                     self.ring(set(claim.inboxes))  # a bell for the other one may have been spent on us
                     return found
                 break
-        verbs.check_open(self.store, inbox)
+        await look(self.store, lambda: verbs.check_open(self.store, inbox))
         return []
 
     async def _notice(self, inbox: str, found: Sequence[Delivery]) -> None:
         """Tell whoever wakes this address that it has polled."""
         # What was claimed is told in any case; a wake that nobody answers for is counted as lost.
         with suppress(StoreUnavailable):
-            for put in verbs.notices(self.store, inbox, found):
+            puts = verbs.notices(self.store, inbox, found)
+            while (put := await look(self.store, lambda: next(puts, None))) is not None:
                 with suppress(Conflict):
                     await self._commit.submit(put)
                     return
@@ -185,7 +188,8 @@ class Clerk:
         writes: Sequence[Write] = (),
     ) -> Settled:
         """End a lease as done, with its reply, sends and writes, as ``Desk.ack`` does; not cancelled."""
-        settle = verbs.ack_of(self.store, id, fence, reply, sends, reply_type=reply_type, writes=writes)
+        ack = partial(verbs.ack_of, self.store, id, fence, reply, sends)
+        settle = await look(self.store, lambda: ack(reply_type=reply_type, writes=writes))
         return await self._one(settle, Settled)
 
     async def nack(

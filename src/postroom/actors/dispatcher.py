@@ -20,6 +20,7 @@ from ..mailbox.heartbeats import DISPATCHER, MAIN
 from ..store.clock import MICROS
 from ..store.commit import GroupCommit
 from ..store.errors import Conflict, StoreFull, StoreUnavailable
+from ..store.looking import look
 from ..store.port import Store
 from ..store.records import Activate, Put, Sweep, Term, Tick, Ticked
 
@@ -84,7 +85,7 @@ async def _be(
 async def _work(store: Store, commit: GroupCommit, longest: float, term: Term) -> None:
     """Tick when something falls due, sweep now and then, as long as the activation is ours."""
     swept, beaten = trio.current_time(), -inf
-    while term in store.activations():
+    while term in await look(store, store.activations):
         ticked = await commit.submit(Tick())
         assert isinstance(ticked, Ticked)
         now = trio.current_time()
@@ -100,7 +101,7 @@ async def _work(store: Store, commit: GroupCommit, longest: float, term: Term) -
 
 async def _beat(store: Store, commit: GroupCommit) -> None:
     """Say that there is a dispatcher."""
-    _, write = heartbeats.beat(store, DISPATCHER, MAIN)
+    _, write = await look(store, partial(heartbeats.beat, store, DISPATCHER, MAIN))
     with suppress(Conflict, StoreFull):  # another has just said it, or there is no room to say it
         await commit.submit(Put((write,)))
 
@@ -109,13 +110,13 @@ async def _do(store: Store, duty: Duty, term: Term) -> None:
     """Do a duty as long as its activation is ours."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(duty.run)
-        while _holds(store, term):  # noqa: ASYNC110  # others may take it, which no event tells
+        while await _holds(store, term):  # noqa: ASYNC110  # others may take it, which no event tells
             await trio.sleep(LOOK_SECONDS)
         nursery.cancel_scope.cancel()
 
 
-def _holds(store: Store, term: Term) -> bool:
+async def _holds(store: Store, term: Term) -> bool:
     try:
-        return term in store.activations()
+        return term in await look(store, store.activations)
     except StoreUnavailable:
         return False

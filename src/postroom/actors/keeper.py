@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import trio
 
 from ..store.errors import BadInput, Conflict, StoreUnavailable
 from ..store.events import ActorParked, ActorRestarted, Observer
-from ..store.records import Activate, Deactivate, Delivery, InboxSpec, Register, Term
+from ..store.looking import look
+from ..store.records import Activate, Deactivate, Delivery, InboxSpec, Record, Register, Term
 from .actor import Actor
 from .cell import Cell
 from .memory import Memory
@@ -151,6 +153,7 @@ class Keeper:
         """
         if self._stopping:
             return True
+        stored: Record | None = None
         try:
             if cell.memory is not None:
                 with trio.move_on_after(OPEN_AGAIN_SECONDS):
@@ -159,8 +162,12 @@ class Keeper:
                     return False
                 if not await self._activated(child, cell):
                     return child.cell is not cell
+                session, term = self._runtime.session, cell.term
+                stored = await look(self._runtime.store, partial(cell.memory.stored, self._runtime.store))
+                if child.cell is not cell or (session, term) != (self._runtime.session, cell.term):
+                    return child.cell is not cell  # what was read may be of before
             if not (cell.open or self._stopping):
-                cell.reopen()
+                cell.reopen(stored)
         except (Conflict, StoreUnavailable):
             return False
         except BadInput as error:
@@ -272,7 +279,7 @@ class Keeper:
         cells = [cell for cell in self.cells if cell.queued]
         if not cells:
             return
-        paused = self._runtime.store.paused()
+        paused = await look(self._runtime.store, self._runtime.store.paused)
 
         def is_paused(delivery: Delivery) -> bool:
             inbox, key = delivery.recipient, delivery.correlation_id

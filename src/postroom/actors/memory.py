@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..store.port import Store
-from ..store.records import Write
+from ..store.records import Record, Write
 from .actor import Actor
 from .wire import Wire
 
@@ -24,11 +24,15 @@ class Memory:
         self._bytes = b""
         self._version = 0
 
-    def load(self, store: Store) -> None:
-        """Take what is committed. Raises ``BadInput`` if it does not fit the class."""
+    def stored(self, store: Store) -> Record | None:
+        """What is committed; None if there is nothing yet."""
         found = store.records(self._address, KIND, "")
-        if found:
-            self._bytes, self._version = found[0].value, found[0].version
+        return found[0] if found else None
+
+    def load(self, stored: Record | None) -> None:
+        """Take what is committed. Raises ``BadInput`` if it does not fit the class."""
+        if stored is not None:
+            self._bytes, self._version = stored.value, stored.version
         else:
             self._bytes, self._version = self._wire.encode(self._wire.empty(self._kind)), 0
         self._wire.decode(self._bytes, self._kind)

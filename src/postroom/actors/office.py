@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import trio
@@ -12,6 +13,7 @@ from ..mailbox.ids import IdMaker, id_text, parse_id
 from ..mailbox.outputs import BOUNCE
 from ..store.commit import GroupCommit
 from ..store.errors import PostroomError, UnknownMessage
+from ..store.looking import look
 from ..store.port import Store
 from ..store.records import (
     Accepted,
@@ -87,18 +89,19 @@ class Office:
         asked = self.ids.new() if id is None else parse_id(id)
         send = self._compose(to, message, self._replies, {**envelope, "id": id_text(asked)})
         send.message.reply_to = self._replies
+        stored = partial(stored_answer, self.store, asked)
         question = self._questions.ask(asked)
         try:
             with trio.fail_after(timeout):
                 accepted = await self._send(send)
                 answer: Delivery | StoredMessage | None = None
                 if accepted.state == "duplicate":
-                    answer = stored_answer(self.store, asked)
+                    answer = await look(self.store, stored)
                 while answer is None:
                     with trio.move_on_after(1):
                         answer = await question.wait()
                     if answer is None or answer.type == BOUNCE:
-                        answer = stored_answer(self.store, asked)
+                        answer = await look(self.store, stored)
         finally:
             self._questions.drop(asked)
         return self.wire.decode(answer.body, self._kinds.get(answer.type, Any) if reply is None else reply)

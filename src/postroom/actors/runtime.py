@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import trio
@@ -12,6 +13,7 @@ from ..store.clock import MICROS
 from ..store.commit import GroupCommit
 from ..store.errors import StoreUnavailable
 from ..store.events import Observer, TurnsEnded, ignore
+from ..store.looking import look
 from ..store.port import Store, TurnMarks
 from ..store.records import Answer, Delivery, Send, Settle, Verdict
 from .actor import Actor
@@ -240,11 +242,15 @@ class Runtime:
     async def room_in(self, inboxes: set[str]) -> None:
         """Wait until these inboxes are below their bounds, for ``HOLD_SECONDS`` at most."""
         with trio.move_on_after(HOLD_SECONDS):
-            while not all(map(self._has_room, inboxes)):  # noqa: ASYNC110  # others drain it, which no event tells
+            while not await look(self.store, partial(self._has_room, inboxes)):  # noqa: ASYNC110  # no event tells
                 await trio.sleep(HOLD_SECONDS / 100)
 
-    def _has_room(self, inbox: str) -> bool:
-        return all(c.ready + c.delayed + c.leased < c.bound for c in self.store.counts(inbox))
+    def _has_room(self, inboxes: set[str]) -> bool:
+        try:
+            found = [counts for inbox in inboxes for counts in self.store.counts(inbox)]
+        except StoreUnavailable:
+            return False
+        return all(c.ready + c.delayed + c.leased < c.bound for c in found)
 
     async def quiet(self, *cells: Cell) -> None:
         """Wait until none of these cells runs a turn or has a settlement under way."""

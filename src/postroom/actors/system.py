@@ -20,6 +20,7 @@ from ..store.clock import MICROS, Clock
 from ..store.commit import GroupCommit
 from ..store.errors import LostLease, StoreUnavailable, UnknownInbox
 from ..store.events import Observer, ignore
+from ..store.looking import look
 from ..store.port import Store
 from ..store.process import this_process
 from ..store.records import (
@@ -181,9 +182,9 @@ class System(Office):
             self._doubt.set()
             raise
 
-    def _heard(self) -> None:
+    async def _heard(self) -> None:
         """Another process has committed: see who has mail."""
-        self._runtime.ring(self.store.ready_inboxes())
+        self._runtime.ring(await look(self.store, self.store.ready_inboxes))
 
     async def _watch_pauses(self) -> None:
         """Anybody may pause an inbox: mail of it that was not begun goes back within half a second."""

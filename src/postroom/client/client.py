@@ -13,7 +13,8 @@ from ..mailbox.ids import IdMaker
 from ..mailbox.verbs import LEASE
 from ..store.clock import SystemClock
 from ..store.errors import BadInput, PostroomError
-from ..store.urls import SCHEME
+from ..store.shown import shown_url
+from ..store.urls import is_store
 from .asking import Questions
 from .errors import closed
 from .local import open_local
@@ -31,10 +32,10 @@ FAREWELL_SECONDS = 5.0
 class Client(Verbs):
     """The verbs of an inbox, over a store URL or over HTTP; use it as ``async with Client(url) as client:``.
 
-    ``sqlite:///relative.db`` opens the store in this process (made if it is missing, unless ``create`` is
-    False); ``http://HOST:PORT``, ``https://...`` and ``http+unix:///path.sock`` speak to ``postroom serve``
-    and need the extra ``postroom[client]``. Methods, records and kinds of errors are the same. A client
-    serves any number of tasks of one event loop.
+    ``sqlite:///relative.db`` and ``postgresql://HOST/DATABASE`` open the store in this process (made if it
+    is missing, unless ``create`` is False); ``http://HOST:PORT``, ``https://...`` and
+    ``http+unix:///path.sock`` speak to ``postroom serve`` and need the extra ``postroom[client]``. Methods,
+    records and kinds of errors are the same. A client serves any number of tasks of one event loop.
 
     ``token`` or ``token_file`` (which nobody else may read), else ``POSTROOM_TOKEN``, goes with HTTP
     requests, in clear text beyond this machine only if ``insecure``. ``replies`` begins the name of the
@@ -56,7 +57,7 @@ class Client(Verbs):
         rng: Random | None = None,
     ) -> None:
         self._url = url
-        self._endpoint = None if url.startswith(SCHEME) else read_url(url)
+        self._endpoint = None if is_store(url) else read_url(url)
         self._secret = _find_secret(self._endpoint, token, token_file)
         if self._endpoint is not None:
             check_clear(self._endpoint, self._secret, insecure=insecure)
@@ -67,7 +68,7 @@ class Client(Verbs):
         self._questions: Questions | None = None
 
     def __repr__(self) -> str:
-        return f"Client({self._url!r})"
+        return f"Client({shown_url(self._url)!r})"
 
     # Opening and closing
 

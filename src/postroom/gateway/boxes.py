@@ -6,6 +6,7 @@ Only inboxes of the role ``client`` can be made and ended here, so nobody can ma
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,6 +18,7 @@ from ..mailbox.ids import parse_id
 from ..mailbox.verbs import message_of
 from ..store.commit import GroupCommit
 from ..store.errors import BadInput
+from ..store.looking import look
 from ..store.port import Store
 from ..store.records import Changed, Control, InboxSpec, Operation, Register, Switch
 from .door import Caller
@@ -64,7 +66,8 @@ class Boxes:
 
     async def show(self, caller: Caller, flags: Flags) -> Answer:
         """A message that the caller may take, has sent, or waits for the answer to."""
-        found = message_of(self._store, parse_id(_read(ShowFlags, flags, "show").id))
+        id = parse_id(_read(ShowFlags, flags, "show").id)
+        found = await look(self._store, partial(message_of, self._store, id))
         if not _concerns(caller, (found.recipient, found.sender, found.reply_to)):
             raise Forbidden(
                 "this message is beyond the token", "it is none of its inboxes'", "use another token"

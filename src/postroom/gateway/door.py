@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from msgspec import Struct
 
 from ..mailbox.outputs import SendFlags
+from ..store.looking import look
 from ..store.port import Store
 from ..telemetry.http import LOCAL_NAMES
 from .tokens import Forbidden, Token, Unauthorized, authenticate
@@ -91,7 +93,7 @@ class Door(Struct, frozen=True):
                 "allow it with --allow-origin",
             )
 
-    def admit(self, store: Store, head: Head) -> Caller:
+    async def admit(self, store: Store, head: Head) -> Caller:
         """The caller behind a request. A token that is given must be right, even where none is needed.
 
         Raises ``Unauthorized``. The token's record is read anew.
@@ -110,7 +112,7 @@ class Door(Struct, frozen=True):
             raise Unauthorized(
                 "no bearer token", "nothing else is taken", "send one Authorization: Bearer header"
             )
-        return Caller(authenticate(store, text.strip()))
+        return Caller(await look(store, partial(authenticate, store, text.strip())))
 
 
 def host_names(address: str, port: int, others: Iterable[str] = ()) -> frozenset[str]:

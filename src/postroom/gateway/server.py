@@ -182,15 +182,15 @@ class Gateway:
         if query:
             raise BadInput("a query in the URL", "what is asked stands in the body", "send it as JSON")
 
-        def admit() -> Caller:
-            caller = door.admit(self._store, head)
+        async def admit() -> Caller:
+            caller = await door.admit(self._store, head)
             caller.check_verb(NEEDS.get(verb, verb))
             return caller
 
-        caller = admit()
+        caller = await admit()
         flags = await self._flags(guest, wire, head)
         if wire.waited:
-            caller = admit()
+            caller = await admit()
         park = partial(self._park, wire)
         return await act(Asked(caller, flags, head.one(b"idempotency-key"), admit, park))
 
@@ -215,7 +215,7 @@ class Gateway:
         if head.method not in ("GET", "HEAD"):
             raise WrongMethod("GET")
         if door.public and path == "/metrics":
-            door.admit(self._store, head).check_verb("metrics")
+            (await door.admit(self._store, head)).check_verb("metrics")
         await wire.body()
         self._begin(guest)
         return await pages.show(path, head, self._metrics)

@@ -23,6 +23,7 @@ from ..mailbox.ids import parse_id
 from ..mailbox.outputs import read_flags
 from ..mailbox.verbs import LEASE, message_of
 from ..store.errors import BadInput, Conflict, LostLease
+from ..store.looking import look
 from ..store.records import Delivery, Settled, Write
 from .boxes import Boxes
 from .door import Caller
@@ -99,7 +100,7 @@ class Asked(Struct):
     caller: Caller
     flags: Flags
     key: str | None
-    admit: Callable[[], Caller]
+    admit: Callable[[], Awaitable[Caller]]
     park: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
 
 
@@ -168,7 +169,7 @@ class Verbs:
         try:
             await asked.park(work)
             if found:
-                asked.admit()
+                await asked.admit()
         except BaseException:
             if found:
                 with trio.CancelScope(shield=True):
@@ -180,7 +181,7 @@ class Verbs:
         """Settle as done, with a reply and sends, or nothing of it."""
         flags = _read(AckFlags, asked.flags, "ack")
         id = parse_id(flags.id)
-        self._check_settling(asked.caller, id)
+        await self._check_settling(asked.caller, id)
         sends = flags.send or []
         if len(sends) > MOST_SENDS:
             raise BadInput(f"{len(sends)} sends", f"at most {MOST_SENDS} are taken", "send them apart")
@@ -192,7 +193,7 @@ class Verbs:
         fence = _fence(flags.fence)
 
         async def settle() -> Settled:
-            writes = self._role_ack(id, flags)
+            writes = await look(self._clerk.store, partial(self._role_ack, id, flags))
             return await self._clerk.ack(id, fence, reply, sends, writes=writes)
 
         settled = await (settle() if flags.role_ack is None else _despite_races(settle))
@@ -211,7 +212,7 @@ class Verbs:
         """Give back: to be tried again, released, or dead."""
         flags = _read(NackFlags, asked.flags, "nack")
         id = parse_id(flags.id)
-        self._check_settling(asked.caller, id)
+        await self._check_settling(asked.caller, id)
         settled = await self._clerk.nack(
             id, _fence(flags.fence), flags.delay, flags.reason, flags.dead or False, flags.release or False
         )
@@ -221,7 +222,7 @@ class Verbs:
         """Make a lease last longer."""
         flags = _read(ExtendFlags, asked.flags, "extend")
         id = parse_id(flags.id)
-        self._check_settling(asked.caller, id)
+        await self._check_settling(asked.caller, id)
         lease = self._lease if flags.lease is None else flags.lease
         return _answer(views.extended_view(id, await self._clerk.extend(id, _fence(flags.fence), lease)))
 
@@ -229,18 +230,19 @@ class Verbs:
         """Keep a sign of life of one side of a task; answers what to run next."""
         flags = _read(HeartbeatFlags, asked.flags, "heartbeat")
         store = self._clerk.store
-        binding, _ = pairs.find(store, check_task(flags.task))
+        binding, _ = await look(store, partial(pairs.find, store, check_task(flags.task)))
         if binding is None:
             raise NotFound(f"task {flags.task} is not paired", "nobody paired it", "run: postroom pair")
 
         asked.caller.check_inbox(pairs.address_of(binding, flags.role))
 
         async def beat() -> Beat:
-            made, (guarded, *others) = beat_of(store, flags.task, flags.role, flags.thread_id)
+            asks = partial(beat_of, store, flags.task, flags.role, flags.thread_id)
+            made, (guarded, *others) = await look(store, asks)
             await self._clerk.do(guarded)
             for operation in others:  # what a spent budget asks for: a pause, and mail to the manager
                 await self._clerk.do(operation)
-            rested = autopilot.rested(store, made.binding)
+            rested = await look(store, partial(autopilot.rested, store, made.binding))
             if rested is not None:
                 with suppress(Conflict):  # another heartbeat has just ended it
                     await self._clerk.put([rested])
@@ -248,9 +250,10 @@ class Verbs:
 
         return _answer(beat_view(await _despite_races(beat)))
 
-    def _check_settling(self, caller: Caller, id: bytes) -> None:
+    async def _check_settling(self, caller: Caller, id: bytes) -> None:
         if not caller.everywhere:
-            caller.check_settling(message_of(self._clerk.store, id).recipient)
+            store = self._clerk.store
+            caller.check_settling((await look(store, partial(message_of, store, id))).recipient)
 
 
 def _read(kind: type[T], flags: Flags, verb: str) -> T:

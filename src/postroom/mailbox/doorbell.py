@@ -6,11 +6,13 @@ looks by itself now and then.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import trio
 
 from ..store.port import LOOK_AGAIN, CommitWatch, Store
+
+Heard = Callable[[], Awaitable[object]]
 
 FIRST_GAP, LONGEST_GAP = 0.005, 0.020
 """Seconds between looks where the store says nothing by itself."""
@@ -19,7 +21,7 @@ SILENCE = 1.0
 """Seconds after which a store that does is looked at although nothing was heard."""
 
 
-async def listen(store: Store, heard: Callable[[], None]) -> None:
+async def listen(store: Store, heard: Heard) -> None:
     """Call ``heard`` whenever another process may have committed; for ever, until cancelled."""
     bell = Bell()
     off = store.on_commit(bell.ring)
@@ -64,34 +66,34 @@ class Bell:
         self._rung = trio.Event()
 
 
-async def _by_bell(store: Store, bell: Bell, heard: Callable[[], None]) -> None:
+async def _by_bell(store: Store, bell: Bell, heard: Heard) -> None:
     while True:
         with trio.move_on_after(SILENCE):
             while True:
                 await bell.wait()
                 if store.changed_elsewhere():
-                    heard()
+                    await heard()
         if store.changed_elsewhere():
-            heard()
+            await heard()
 
 
-async def _by_watch(store: Store, watch: CommitWatch, heard: Callable[[], None]) -> None:
+async def _by_watch(store: Store, watch: CommitWatch, heard: Heard) -> None:
     while True:
         with trio.move_on_after(SILENCE):
             await trio.lowlevel.wait_readable(watch)
         watch.drain()
         for pause in LOOK_AGAIN:
             if store.changed_elsewhere():
-                heard()
+                await heard()
                 break
             await trio.sleep(pause)
 
 
-async def _by_looking(store: Store, heard: Callable[[], None]) -> None:
+async def _by_looking(store: Store, heard: Heard) -> None:
     gap = FIRST_GAP
     while True:
         await trio.sleep(gap)
         changed = store.changed_elsewhere()
         if changed:
-            heard()
+            await heard()
         gap = FIRST_GAP if changed else min(gap * 1.5, LONGEST_GAP)

@@ -74,7 +74,12 @@ def claimable(store: Store, inbox: str) -> int:
 
 
 def has_mail(store: Store, inbox: str) -> bool:
-    """Whether there is something to claim, in the inbox or its role's shared one."""
+    """Whether there is something to claim, in the inbox or its role's shared one.
+
+    True where to ask a server for it would take longer than to claim.
+    """
+    if store.is_remote:
+        return True
     shared = shared_inbox(inbox)
     return claimable(store, inbox) > 0 or (shared is not None and claimable(store, shared) > 0)
 

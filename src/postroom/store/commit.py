@@ -27,6 +27,7 @@ from .errors import OutcomeUnknown, PostroomError, StoreBusy, StoreUnavailable
 from .events import BatchCommitted, CommitFailed, ignore
 from .port import Store
 from .records import Answer, Operation, Result, Send, Settle
+from .transact import transact
 
 MAX_BATCH = 1000
 """Operations in one transaction at most: bounds how long others wait for the lock."""
@@ -292,22 +293,36 @@ class GroupCommit:
 
     async def _transact(self, batch: list[_Entry | _Member]) -> list[Answer]:
         if self._suspect:
-            self.store.reopen()
+            if self.store.is_remote:
+                await trio.to_thread.run_sync(self.store.reopen)
+            else:
+                self.store.reopen()
             self._suspect = False
         delay = self.store.commit_delay()
         if delay:
             await trio.sleep(delay)
-        await self._begin()
+        operations = [entry.operation for entry in batch]
         started = trio.current_time()
-        in_thread = self._wants_thread(len(batch))
+        in_thread = self.store.is_remote or self._wants_thread(len(batch))
         try:
-            answers = self.store.apply([entry.operation for entry in batch])
-            await self._make_durable(in_thread)
+            if self.store.is_remote:
+                answers = await trio.to_thread.run_sync(transact, self.store, operations)
+            else:
+                started = await self._begin()
+                answers = await self._change(operations, in_thread)
         except BaseException as error:
             self._suspect = isinstance(error, OutcomeUnknown)
-            self.store.rollback()
             raise
         self._observer(BatchCommitted(len(batch), trio.current_time() - started, in_thread))
+        return answers
+
+    async def _change(self, operations: list[Operation], in_thread: bool) -> list[Answer]:
+        try:
+            answers = self.store.apply(operations)
+            await self._make_durable(in_thread)
+        except BaseException:
+            self.store.rollback()
+            raise
         return answers
 
     async def _make_durable(self, in_thread: bool) -> None:
@@ -328,16 +343,17 @@ class GroupCommit:
         quick = size <= INLINE_OPERATIONS and self._commit_seconds < INLINE_SECONDS
         return self.store.commits_in_thread and not quick
 
-    async def _begin(self) -> None:
-        """Take the write lock, napping while another process has it."""
+    async def _begin(self) -> float:
+        """Take the write lock, napping while another process has it; answers when it was had."""
         nap, waited = FIRST_NAP, 0.0
         while True:
             try:
                 self.store.begin()
-                return
             except StoreBusy:
                 if waited >= BUSY_SECONDS:
                     raise
+            else:
+                return trio.current_time()
             pause = nap * (0.5 + self._rng.random())
             await trio.sleep(pause)
             waited += pause

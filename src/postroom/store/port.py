@@ -78,6 +78,11 @@ class Store(Protocol):
         """Whether ``commit`` may block on a device and so belongs in a thread when it is slow."""
         ...
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether a transaction waits for a server from its beginning: it belongs in a thread as a whole."""
+        ...
+
     def begin(self) -> None:
         """Open a transaction. Raises ``StoreBusy`` when another process holds the lock."""
         ...

@@ -63,7 +63,7 @@ class Reader:
         self._latest: Reading | None = None
         self._at: int | None = None
         self._turn = trio.Lock()
-        self._hanging = False
+        self._hanging = self._failing = False
 
     @property
     def latest(self) -> Reading | None:
@@ -110,10 +110,15 @@ class Reader:
         else:
             self._latest = reading
             self._at = self._store.clock.now().boot
+            if self._failing:
+                log.warning("metrics: the store is read again")
+            self._failing = False
 
     def _failed(self, why: str) -> None:
         """Forget the last reading: a figure that cannot be confirmed must not look current."""
-        log.warning("metrics: the store could not be read: %s", why)
+        if not self._failing:
+            log.warning("metrics: the store could not be read: %s", why)
+        self._failing = True
         self._latest = None
         self._at = None
 

@@ -21,7 +21,7 @@ from postroom.store.errors import StoreBusy
 from postroom.store.records import Control, InboxSpec, Register, Session, Switch
 from postroom.store.sqlite.file import FileStore
 from postroom.store.transact import transact_one
-from postroom.store.urls import open_store
+from postroom.store.urls import open_file_store
 
 BACKLOG = 10_000
 """Messages that wait in the pool at least, as long as the sender lives."""
@@ -58,7 +58,7 @@ class Herd:
 
     def __init__(self, folder: Path, nodes: int, rng: Random, *, backlog: int = BACKLOG) -> None:
         self.url = f"sqlite:///{folder / 'herd.db'}"
-        self.store: FileStore = open_store(self.url, create=True)
+        self.store: FileStore = open_file_store(self.url, create=True)
         self.rng = rng
         self.backlog = backlog
         self.pace = PACE_SECONDS
@@ -299,7 +299,7 @@ class Herd:
 
     def reopen(self) -> None:
         """Open the store that was closed so that others could do with the file as they like."""
-        self.store = open_store(self.url, create=False)
+        self.store = open_file_store(self.url, create=False)
 
     def close(self) -> None:
         """Whatever happened, nobody is left."""

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from postroom.store.records import Control, InboxSpec, NewMessage, Register, Send, Switch
 from postroom.store.transact import transact, transact_one
-from postroom.store.urls import open_store
+from postroom.store.urls import open_file_store
 
 from .herd import Herd
 from .outcome import Outcome
@@ -106,7 +106,7 @@ def restore(herd: Herd, backup: Backup, epoch: int, outcome: Outcome) -> int:
     code, said = command_alone(herd.url, "restore", str(backup.path), "--force")
     if code:
         raise GivenUp(f"restore ended with {code}: {said}")
-    herd.store = open_store(herd.url, create=False)
+    herd.store = open_file_store(herd.url, create=False)
     now = int(json.loads(said)["epoch"])
     if now <= epoch:
         outcome.wrong(f"a restore went from epoch {epoch} to {now}")

@@ -17,6 +17,7 @@ from ...mailbox.ids import IdMaker
 from ...store.clock import MICROS
 from ...store.commit import GroupCommit
 from ...store.errors import Conflict, LostLease, StoreUnavailable
+from ...store.looking import look
 from ...store.port import Store
 from ...store.records import CloseSession, OpenSession, Put, RenewSession, Session
 from ...store.transact import transact_one
@@ -171,7 +172,11 @@ async def _steadily(service: Callable[[], Awaitable[None]]) -> None:
 
 async def _hear(store: Store, wakener: Wakener) -> None:
     """Tell the wakener when another process has committed."""
-    await listen(store, lambda: wakener.ring(store.ready_inboxes()))
+
+    async def heard() -> None:
+        wakener.ring(await look(store, store.ready_inboxes))
+
+    await listen(store, heard)
 
 
 async def _rest(store: Store, commit: GroupCommit) -> None:

@@ -15,7 +15,7 @@ from ...mailbox.keeping import Kept
 from ...mailbox.verbs import claimable, ready_in
 from ...mailbox.wakes import Wake
 from ...store.errors import Refused
-from ...store.urls import SCHEME, store_path
+from ...store.urls import from_anywhere
 from . import rules
 from .rules import Action, Facts, Reason, Status
 
@@ -110,7 +110,7 @@ def binding_of(store: Store, task: str) -> Binding:
 
 def plan(store: Store, task: str) -> Plan:
     """What to do about a task now; nothing is changed. Raises ``Refused`` for an unknown task."""
-    binding, url = binding_of(store, task), shown_url(store)
+    binding, url = binding_of(store, task), from_anywhere(store.url)
     actions = [look(store, task, role, pairs.address_of(binding, role)).action(url) for role in ROLES]
     return Plan(task, actions, dispatcher_required(store))
 
@@ -119,12 +119,6 @@ def dispatcher_required(store: Store) -> bool:
     """Whether no dispatcher has given a sign of life lately."""
     last = heartbeats.find(store, DISPATCHER, MAIN)[0]
     return heartbeats.health(store.clock, last) is not Health.HEALTHY
-
-
-def shown_url(store: Store) -> str:
-    """The store's URL as it works from any directory."""
-    url = store.url
-    return f"{SCHEME}{store_path(url).absolute()}" if url.startswith(SCHEME) else url
 
 
 def look(store: Store, task: str, role: str, address: str) -> Look:
@@ -229,7 +223,7 @@ class _Everything:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._url = shown_url(store)
+        self._url = from_anywhere(store.url)
         self._clock = _Still(store.clock)
         self._counts = {counts.inbox: counts for counts in store.counts() if counts.ready or counts.leased}
         found = _values(store, wakes.WAKES)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from ...store.urls import SCHEME
+from ...store.urls import is_store
 
 POLL_SECONDS = 30
 
@@ -94,7 +94,7 @@ def share(ready: int, pending: int) -> int:
 
 def prompt(task: str, role: str, address: str, store_url: str) -> str:
     """The text for the thread, on one line: typed into a terminal, a second line would be sent alone."""
-    at = f" --store {quote(store_url)}" if store_url.startswith(SCHEME) else ""
+    at = f" --store {quote(store_url)}" if is_store(store_url) else ""
     name = quote(task)
     return (
         f"You are the {role} of task {task}, and there is mail for you in {address}."

@@ -19,6 +19,7 @@ from ...store.commit import GroupCommit
 from ...store.errors import Conflict, StoreUnavailable
 from ...store.port import Store
 from ...store.records import Put, Write
+from ...store.urls import from_anywhere
 from . import planning, rules
 from .drivers import Delivered, Driver, Order
 from .planning import Look
@@ -48,7 +49,7 @@ class Waking:
         self._ids = ids
         self._driver = driver
         self._slots = trio.CapacityLimiter(AT_ONCE)
-        self._url = planning.shown_url(store)
+        self._url = from_anywhere(store.url)
         self._failures: dict[str, int] = {}
 
     async def wake(self, look: Look) -> float:

@@ -1,0 +1,190 @@
+"""A server that goes away under a running system: the loop lives on, one line is said, and all goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+import trio
+from gateways import Site, served
+from handled import Log
+from outages import Pulse, backends, everything, frozen, pulse
+from postgres_server import PostgresServer
+from troupe import Answer, Job
+
+from postroom import System, open_postroom
+from postroom.store.errors import StoreUnavailable
+from postroom.store.postgres.patience import Connection
+from postroom.store.urls import open_store
+
+STANDS_STILL = 1.6
+"""Seconds that the loop may stand still: one of waiting for an answer, and what a busy machine adds."""
+
+READY = b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n"
+
+
+@asynccontextmanager
+async def at_work(url: str, log: Log) -> AsyncGenerator[tuple[System, Pulse]]:
+    """Two actors, one with a state, whose loop is watched."""
+    async with open_postroom(url, name="office") as office:
+        await office.start("worker/anna", log.actor(), concurrency=4)
+        await office.start("keeper/main", log.keeper())
+        async with pulse() as watched:
+            await office.ask("worker/anna", Job(0), timeout=20, reply=Answer)
+            yield office, watched
+
+
+async def until(true: Callable[[], Awaitable[bool]], within: float = 30) -> None:
+    with trio.fail_after(within):
+        while not await true():  # noqa: ASYNC110  # it is another process that makes it true
+            await trio.sleep(0.02)
+
+
+async def send_all(office: System, numbers: range) -> None:
+    """Send jobs as a patient program does: under the same id again, until the store says that it has it."""
+    for n in numbers:
+        id = f"00000000-0000-8000-8000-{n:012x}"
+        to = "keeper/main" if n % 4 == 0 else "worker/anna"
+
+        async def sent(to: str = to, id: str = id, n: int = n) -> bool:
+            with suppress(StoreUnavailable):
+                await office.send(to, Job(n), id=id)
+                return True
+            return False
+
+        await until(sent)
+
+
+async def all_handled(log: Log, numbers: range) -> None:
+    async def done() -> bool:
+        return all(log.handled[n] for n in numbers)
+
+    await until(done)
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+async def test_work_goes_on_by_itself_after_the_server_was_gone(
+    own_postgres: PostgresServer, postgres_url: str, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    jobs, log = range(1, 80), Log()
+    async with at_work(postgres_url, log) as (office, watched), trio.open_nursery() as nursery:
+        nursery.start_soon(send_all, office, jobs)
+        await trio.sleep(0.1)
+        await trio.to_thread.run_sync(own_postgres.stop if how == "stop" else own_postgres.kill)
+        for _ in range(10):
+            with suppress(StoreUnavailable):
+                office.counts("worker/anna")  # what looks from within the loop
+            await trio.sleep(0.1)
+        await trio.to_thread.run_sync(own_postgres.start)
+        await all_handled(log, jobs)
+    assert watched.longest < STANDS_STILL
+    gone, back = caplog.messages
+    assert gone.startswith("the server does not answer: ")
+    assert back.startswith("the server answers again after ")
+
+
+async def test_a_server_that_freezes_does_not_freeze_the_loop(
+    own_postgres: PostgresServer, postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    jobs, log = range(1, 40), Log()
+    async with at_work(postgres_url, log) as (office, watched), trio.open_nursery() as nursery:
+        nursery.start_soon(send_all, office, jobs)
+        with frozen(*everything(own_postgres)):
+            for _ in range(30):
+                with suppress(StoreUnavailable):
+                    office.counts("worker/anna")
+                await trio.sleep(0.1)
+        await all_handled(log, jobs)
+    assert watched.longest < STANDS_STILL
+    assert len(caplog.records) <= 2, caplog.messages
+
+
+async def test_links_that_are_dead_without_a_word_are_made_anew(
+    own_postgres: PostgresServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Connection, "patience", 0.5)
+    jobs, log = range(1, 9), Log()
+    async with at_work(postgres_url, log) as (office, watched):
+        dead = await trio.to_thread.run_sync(backends, own_postgres)
+        with frozen(*dead):
+            try:
+                await send_all(office, jobs)
+                await all_handled(log, jobs)
+            finally:
+                for process in dead:
+                    os.kill(process, signal.SIGTERM)
+    assert watched.longest < STANDS_STILL
+
+
+async def test_connections_that_the_server_ends_are_made_anew_without_a_word(
+    own_postgres: PostgresServer, postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    jobs, log = range(1, 60), Log()
+    async with at_work(postgres_url, log) as (office, _), trio.open_nursery() as nursery:
+        nursery.start_soon(send_all, office, jobs)
+        for _ in range(5):
+            await trio.to_thread.run_sync(own_postgres.terminate_backends)
+            await trio.sleep(0.05)
+        await all_handled(log, jobs)
+    assert caplog.messages == []
+
+
+async def test_a_server_that_takes_no_more_changes_is_one_that_is_gone(
+    own_postgres: PostgresServer, postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after a failover, until the name of the server stands for another."""
+    jobs, log = range(1, 40), Log()
+    async with at_work(postgres_url, log) as (office, _), trio.open_nursery() as nursery:
+        with own_postgres.connect() as conn:
+            conn.execute("alter system set default_transaction_read_only = on")
+            conn.execute("select pg_reload_conf()")
+            try:
+                nursery.start_soon(send_all, office, jobs)
+                await until(lambda: told(caplog, "does not answer"))
+            finally:
+                conn.execute("set default_transaction_read_only = off")
+                conn.execute("alter system reset default_transaction_read_only")
+                conn.execute("select pg_reload_conf()")
+        await all_handled(log, jobs)
+    gone, back = caplog.messages
+    assert "read-only" in gone
+    assert back.startswith("the server answers again")
+
+
+async def told(caplog: pytest.LogCaptureFixture, what: str) -> bool:
+    return any(what in message for message in caplog.messages)
+
+
+async def readiness(site: Site) -> int:
+    reply = await site.raw(READY % site.port)
+    assert reply is not None
+    return reply.status
+
+
+async def test_a_gateway_says_that_it_is_not_ready_while_the_server_is_gone(
+    own_postgres: PostgresServer, postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = open_store(postgres_url, create=True)
+    try:
+        async with served(store) as site, pulse() as watched:
+            assert await readiness(site) == 200
+            await trio.to_thread.run_sync(own_postgres.stop)
+
+            async def says(status: int) -> bool:
+                return await readiness(site) == status
+
+            await until(lambda: says(503))
+            asked = await site.ask("poll", {"inbox": "worker/anna"})
+            assert (asked.status, asked.code) == (503, "store_unavailable")
+            await trio.to_thread.run_sync(own_postgres.start)
+            await until(lambda: says(200))
+            id = await site.send()
+            (mail,) = (await site.ask("poll", {"inbox": "worker/anna"})).json["messages"]
+            assert mail["id"] == id
+    finally:
+        store.close()
+    assert watched.longest < STANDS_STILL
+    assert [record.name for record in caplog.records].count("postroom.telemetry") == 2
