@@ -38,6 +38,9 @@ types: $(INSTALLED_DEV) ## mypy and pyright, both strict, over code, tests and e
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 test: lint types ## everything a newcomer needs to trust it; under 5 minutes on two cores
+	$(BIN)/pytest -q -n 3 -m "not long"
+
+test-all: lint types ## every test there is, as CI runs them; 7 minutes on two cores
 	$(BIN)/pytest -q -n 3
 
 bench: $(INSTALLED) ## measure this machine against a raw baseline; within 4 minutes

@@ -21,6 +21,8 @@ from postroom.bench.table import POSTGRES_ROWS, SCALE_ROWS
 from postroom.store.errors import BadInput
 from postroom.store.urls import open_store
 
+pytestmark = pytest.mark.long
+
 OF_PEERS = ("pg_peers", "pg_peers_batched")
 """They need what the tests do not install."""
 

@@ -8,6 +8,8 @@ import socket
 import pytest
 from convoy_shells import ConvoyShell, outcome, seen
 
+pytestmark = pytest.mark.long
+
 KEYS = {"convoy", "run", "status", "tasks"}
 TASK_KEYS = {"id", "status", "attempts", "seconds"}
 

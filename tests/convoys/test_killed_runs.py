@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from convoy_shells import ConvoyShell, outcome
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 TASKS = 24
 KILLS = 4

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from convoy_shells import ConvoyShell, outcome, seen
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 HELD = """
     [convoy]

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from convoy_shells import ConvoyShell, outcome, seen
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 AUDIT, PROJECT = "examples/audit.toml", "examples/project.toml"
 STEPS = ("room", "download", "unpack", "licence", "imports", "tests", "size", "functions")

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 PLAY = Path(__file__).parents[2] / "examples" / "many_machines" / "play.py"
 JOBS = 100
 QUICK = ("--jobs", str(JOBS), "--cut", "2.5", "--lease", "1", "--json")

@@ -23,6 +23,8 @@ from postroom.store.records import InboxSpec, Register
 from postroom.store.transact import transact_one
 from postroom.store.urls import open_store
 
+pytestmark = pytest.mark.long
+
 DAY = 86_400
 JOBS = 60
 BOX = "worker/a"

@@ -13,6 +13,8 @@ from postgres_server import PostgresServer
 
 from postroom.bench.postgres.programs import NoPostgres
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def server() -> Iterator[PostgresServer]:

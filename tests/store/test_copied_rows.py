@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import psycopg
+import pytest
 from full_store import clock_of_now
 from port_verbs import SECOND, claim, do, register, send
 
@@ -21,6 +22,8 @@ from postroom.store.postgres.urls import read_url
 from postroom.store.rules.timekeeping import STEP
 from postroom.store.sqlite.file import open_file
 from postroom.store.states import FENCE_BITS
+
+pytestmark = pytest.mark.long
 
 
 def test_a_session_has_ended_as_long_ago_by_the_other_clock() -> None:

@@ -12,6 +12,8 @@ from postgres_server import Postgres
 from postroom.store.postgres.engine import open_postgres
 from postroom.store.postgres.patience import Connection
 
+pytestmark = pytest.mark.long
+
 SEVERAL = {Harm.CUT: 6, Harm.TEAR: 13, Harm.STALL: 25, Harm.DELAY: 60, Harm.TRICKLE: 60, Harm.DARK: 25}
 """Every how many messages: what takes time is done at some of them here, and at all of them by the proof."""
 

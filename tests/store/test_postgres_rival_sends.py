@@ -15,6 +15,8 @@ from postroom.store.errors import Conflict, InboxEnded
 from postroom.store.postgres.engine import PostgresStore
 from postroom.store.transact import transact
 
+pytestmark = pytest.mark.long
+
 DAY = 86_400 * SECOND
 
 
