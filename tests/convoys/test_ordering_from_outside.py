@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
+from contextlib import closing
 from typing import Any
 
+import apsw
 import pytest
 from convoy_shells import ConvoyShell, outcome, seen
 
@@ -34,6 +38,20 @@ def held(shell: ConvoyShell) -> subprocess.Popen[str]:
     process = shell.start("run", "work.toml")
     seen(process, "skipped    after")
     return process
+
+
+def stop_between_commits(shell: ConvoyShell, process: subprocess.Popen[str]) -> None:
+    """SIGSTOP a process at a moment at which it does not hold the store's lock."""
+    with closing(apsw.Connection(str(shell.folder / "store" / "work.db"))) as store:
+        while True:
+            process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+            try:
+                store.execute("BEGIN IMMEDIATE; ROLLBACK")
+            except apsw.BusyError:
+                process.send_signal(signal.SIGCONT)
+            else:
+                return
 
 
 def order(shell: ConvoyShell, *words: str, code: int = 0) -> dict[str, Any]:
@@ -218,9 +236,7 @@ def test_events_are_followed_until_the_run_is_over(shell: ConvoyShell, held: sub
 def test_a_player_that_hangs_is_told_of_and_the_order_taken_back(
     shell: ConvoyShell, held: subprocess.Popen[str]
 ) -> None:
-    import signal
-
-    held.send_signal(signal.SIGSTOP)
+    stop_between_commits(shell, held)
     try:
         answer = order(shell, "retry", "work.toml", code=1)
     finally:
