@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from measures import assert_measured
 from postgres_server import Postgres, PostgresServer
 
 from postroom.bench import run as harness
@@ -49,8 +50,7 @@ def params(postgres: Postgres, tmp_path: Path) -> Generator[Params]:
 def test_every_row_on_a_server_can_be_measured(row: Row, params: Params) -> None:
     assert row.server
     measured = row.run(params)
-    assert measured.value == measured.value
-    assert all(isinstance(number, float | int) for number in measured.detail.values())
+    assert_measured(measured)
 
 
 @pytest.mark.parametrize("copying", [False, True])

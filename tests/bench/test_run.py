@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from measures import assert_measured
 
 from postroom.bench import run as harness
 from postroom.bench.rows import Better, Measured, Params, Row
@@ -45,8 +46,7 @@ def test_every_row_has_its_own_name_and_a_stretch_beyond_its_reach() -> None:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_every_row_can_be_measured(row: Row, tmp_path: Path) -> None:
     measured = row.run(tiny(tmp_path))
-    assert measured.value == measured.value
-    assert all(isinstance(number, float | int) for number in measured.detail.values())
+    assert_measured(measured)
 
 
 QUICK = ("wake_plan_50", "http_round_trips", "http_arrival", "fleet_idle")
@@ -56,8 +56,7 @@ QUICK = ("wake_plan_50", "http_round_trips", "http_arrival", "fleet_idle")
 @pytest.mark.parametrize("name", QUICK)
 def test_the_quick_rows_of_other_tables_can_be_measured(name: str, tmp_path: Path) -> None:
     measured = row_named(name).run(tiny(tmp_path))
-    assert measured.value == measured.value
-    assert all(isinstance(number, float | int) for number in measured.detail.values())
+    assert_measured(measured)
 
 
 def test_no_two_tables_share_the_name_of_a_row() -> None:

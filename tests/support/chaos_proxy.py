@@ -6,16 +6,15 @@ It listens on a loopback port, so that its clients have a TCP link even to a ser
 from __future__ import annotations
 
 import struct
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from enum import StrEnum
-from types import TracebackType
 from urllib.parse import urlencode
 
 import trio
 from msgspec import Struct
 from psycopg.conninfo import conninfo_to_dict
+from threaded_server import ThreadedServer
 
 ENCRYPTION_REQUESTS = frozenset({80877103, 80877104})
 """SSLRequest and GSSENCRequest: answered with one byte, and then the startup begins anew."""
@@ -105,18 +104,17 @@ class Link:
         await to.send_all(message)
 
 
-class ChaosProxy:
-    """Runs in a thread of its own, as a context manager; its methods may be called from any thread."""
+class ChaosProxy(ThreadedServer):
+    """Its methods may be called from any thread."""
 
     def __init__(self, server: str, *, stall_seconds: float = 0.15) -> None:
         """``server`` is the URL or what else the driver takes."""
+        super().__init__("chaos-proxy")
         self._to = conninfo_to_dict(server)
         self._stall_seconds = stall_seconds
         self._plan = Plan(Harm.CUT, 0, fell=True)
         self.seen = 0
         self._links: set[Link] = set()
-        self._thread = threading.Thread(target=trio.run, args=(self._serve,), name="chaos-proxy")
-        self._ready = threading.Event()
 
     def url(self, schema: str) -> str:
         """The store URL of a schema, by way of this proxy."""
@@ -142,28 +140,9 @@ class ChaosProxy:
         for link in tuple(self._links):
             link.slow = link.trickles = False
 
-    def __enter__(self) -> ChaosProxy:
-        self._thread.start()
-        assert self._ready.wait(10)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._token.run_sync_soon(self._nursery.cancel_scope.cancel)
-        self._thread.join()
-
     # In the thread
 
-    async def _serve(self) -> None:
-        async with trio.open_nursery() as self._nursery:
-            self._token = trio.lowlevel.current_trio_token()
-            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-            self._port = listeners[0].socket.getsockname()[1]
-            self._ready.set()
-            await trio.serve_listeners(self._link, listeners)
-
-    async def _link(self, client: trio.SocketStream) -> None:
+    async def _answer(self, client: trio.SocketStream) -> None:
         try:
             server = await self._reach()
         except OSError:  # the server is down: who called finds the line dead

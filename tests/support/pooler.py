@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import struct
-import threading
 from contextlib import suppress
-from types import TracebackType
 from urllib.parse import urlencode
 
 import trio
 from chaos_proxy import LOST, Frames, asks_for_encryption
 from psycopg.conninfo import conninfo_to_dict
+from threaded_server import ThreadedServer
 
 GREETING = (
     (b"R", struct.pack("!I", 0)),
@@ -30,45 +29,28 @@ def framed(letter: bytes, body: bytes) -> bytes:
     return letter + struct.pack("!I", len(body) + 4) + body
 
 
-class Pooler:
-    """Runs in a thread of its own, as a context manager; no two transactions in a row share a connection."""
+class Pooler(ThreadedServer):
+    """No two transactions in a row share a connection."""
 
     def __init__(self, server: str, *, connections: int = 3) -> None:
+        super().__init__("pooler")
         self._to = conninfo_to_dict(server)
         self._count = connections
-        self._thread = threading.Thread(target=trio.run, args=(self._serve,), name="pooler")
-        self._ready = threading.Event()
 
     def url(self, schema: str) -> str:
         """The store URL of a schema, by way of this pooler."""
         said = urlencode({"schema": schema, "pooled": "yes", "sslmode": "disable"})
         return f"postgresql://{self._to.get('user')}@127.0.0.1:{self._port}/{self._to.get('dbname')}?{said}"
 
-    def __enter__(self) -> Pooler:
-        self._thread.start()
-        assert self._ready.wait(10)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._token.run_sync_soon(self._nursery.cancel_scope.cancel)
-        self._thread.join()
-
     # In the thread
 
     async def _serve(self) -> None:
-        self._token = trio.lowlevel.current_trio_token()
         self._give, self._take = trio.open_memory_channel[trio.SocketStream](self._count)
         servers = [await self._connect() for _ in range(self._count)]
         try:
             for server in servers:
                 self._give.send_nowait(server)
-            async with trio.open_nursery() as self._nursery:
-                listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-                self._port = listeners[0].socket.getsockname()[1]
-                self._ready.set()
-                await trio.serve_listeners(self._client, listeners)
+            await super()._serve()
         finally:
             for server in servers:
                 server.socket.close()
@@ -82,7 +64,7 @@ class Pooler:
             if IDLE in frames.feed(bytes(await server.receive_some())):
                 return server
 
-    async def _client(self, client: trio.SocketStream) -> None:
+    async def _answer(self, client: trio.SocketStream) -> None:
         with suppress(*LOST):
             async with client:
                 await self._talk(client)

@@ -12,6 +12,7 @@ import psycopg
 from ..store.clock import MICROS, SystemClock
 from ..store.errors import StoreUnavailable
 from ..store.postgres import opening
+from ..store.postgres.clock import NOW
 from ..store.postgres.engine import unavailable
 from ..store.postgres.statements import Connection
 from ..store.postgres.urls import Place, read_url
@@ -65,7 +66,7 @@ def check_commits(conn: Connection, place: Place) -> Finding:
 def check_time(conn: Connection, place: Place) -> Finding:
     clock = SystemClock()
     before = clock.now().wall
-    there = _one(conn, "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
+    there = _one(conn, NOW)
     apart = max(0, before - there, there - clock.now().wall) / MICROS
     found = f"{apart:.3f} s apart from this machine's"
     if apart > CLOCK_WARN:

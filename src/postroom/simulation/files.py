@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..mailbox import toml
-from ..store.errors import BadInput
+from ..store.errors import BadInput, one_line
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ def read(path: Path, named: str, missing: BadInput) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{named} is not TOML", str(error), "repair that line") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot read {named}", " ".join(str(error).split()), "name another file") from error
+        raise BadInput(f"cannot read {named}", one_line(error), "name another file") from error
 
 
 def converted(table: dict[str, Any], kind: type[T], named: str) -> T:

@@ -13,6 +13,7 @@ from typing import cast
 import trio
 
 from ..mailbox.ids import IdMaker, id_text
+from ..store.errors import one_line
 from ..store.memory import MemoryStore
 from ..store.records import InboxSpec, Register
 from ..store.states import LIVE
@@ -86,9 +87,7 @@ class World:
             group = cast("BaseExceptionGroup[BaseException]", error)
             self.broke(who, group.exceptions[0])
         else:
-            self.broken(
-                "unexpected", f"{who} ended of {type(error).__name__}: {' '.join(str(error).split())}"
-            )
+            self.broken("unexpected", f"{who} ended of {type(error).__name__}: {one_line(error)}")
 
     def ended_of(self, error: BaseException) -> None:
         """An error has ended the run before its end. There is no time any more, so the trace says nothing."""
@@ -96,7 +95,7 @@ class World:
             error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
         frames = extract_tb(error.__traceback__)
         where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-        said = " ".join(str(error).split())
+        said = one_line(error)
         self.breaches += self.checkers.breaches
         self.breaches.append(Breach("unexpected", f"the run ended of {type(error).__name__}{where}: {said}"))
 

@@ -19,6 +19,11 @@ from __future__ import annotations
 from typing import Any
 
 
+def one_line(said: object) -> str:
+    """What somebody else's error says, in one line whatever its line breaks."""
+    return " ".join(str(said).split())
+
+
 class PostroomError(Exception):
     """Root of all errors raised on purpose by postroom.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,17 +60,19 @@ def from_anywhere(url: str) -> str:
 
 
 def _open_postgres(url: str, *, create: bool) -> PostgresStore:
-    try:
-        from .postgres.engine import open_postgres  # an extra: most programs do without
-    except ImportError as error:
-        raise no_driver(error) from error
+    with driver_wanted():
+        from .postgres.engine import open_postgres
     return open_postgres(url, create=create)
 
 
-def no_driver(error: ImportError) -> BadInput:
-    """The driver of PostgreSQL is an extra, and is not there."""
-    return BadInput(
-        "PostgreSQL needs a package that is not installed",
-        str(error),
-        "install it with: pip install 'postroom[postgres]'",
-    )
+@contextmanager
+def driver_wanted() -> Generator[None]:
+    """Import what needs the driver of PostgreSQL, an extra. Raises ``BadInput`` if it is not there."""
+    try:
+        yield
+    except ImportError as error:
+        raise BadInput(
+            "PostgreSQL needs a package that is not installed",
+            str(error),
+            "install it with: pip install 'postroom[postgres]'",
+        ) from error

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
-from ...store.errors import BadInput
+from ...store.errors import BadInput, one_line
 from ..rows import Params
 
 Connection = psycopg.Connection[Any]
@@ -82,9 +82,8 @@ def described(base: str) -> dict[str, Any]:
                 "SELECT name, current_setting(name) FROM unnest(%s::text[]) AS name", (list(SETTINGS),)
             ).fetchall()
     except psycopg.Error as error:
-        why = " ".join(str(error).split())
         raise BadInput(
-            "cannot measure on this server", why, "look at the server and at --postgres"
+            "cannot measure on this server", one_line(error), "look at the server and at --postgres"
         ) from error
     settings: dict[str, str] = dict(found)
     for name in ("fsync", "synchronous_commit"):

@@ -12,7 +12,7 @@ from ..clock import Clock, SystemClock
 from ..errors import BadInput, PostroomError, StoreUnavailable
 from ..shown import is_remote, shown_url
 from ..sqlite.opening import next_epoch
-from ..urls import no_driver, store_path
+from ..urls import driver_wanted, store_path
 from .carrying import Carrying
 from .files import file_source, file_target
 from .sides import Row, Side, Source, Target
@@ -106,18 +106,14 @@ def _told(side: Side, what: int, done: str, progress: Progress) -> Iterator[Row]
 def _source(url: str, clock: Clock) -> AbstractContextManager[Source]:
     if not is_remote(url):
         return file_source(store_path(url), clock)
-    try:
-        from .servers import server_source  # an extra: most programs do without
-    except ImportError as error:
-        raise no_driver(error) from error
+    with driver_wanted():
+        from .servers import server_source
     return server_source(url)
 
 
 def _target(url: str, clock: Clock) -> AbstractContextManager[Target]:
     if not is_remote(url):
         return file_target(store_path(url).absolute(), clock)
-    try:
-        from .servers import server_target  # an extra: most programs do without
-    except ImportError as error:
-        raise no_driver(error) from error
+    with driver_wanted():
+        from .servers import server_target
     return server_target(url)

@@ -10,9 +10,10 @@ from random import Random
 import psycopg
 
 from ..clock import Instant
-from ..errors import Conflict, OutcomeUnknown, Refused, StoreUnavailable
+from ..errors import Conflict, OutcomeUnknown, Refused, StoreUnavailable, one_line
 from ..postgres import opening
-from ..postgres.engine import one_line, unavailable
+from ..postgres.clock import NOW
+from ..postgres.engine import unavailable
 from ..postgres.statements import Connection, PostgresStatements
 from ..postgres.urls import Place, read_url
 from ..process import is_gone_here
@@ -29,7 +30,6 @@ AT_ONCE = 5000
 GOING = 20
 """Looks, a tenth of a second apart, for those who have just left: the server notices it a little later."""
 
-NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 OTHERS = """SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = $1 AND pid <> pg_backend_pid()"""
 VACANT = """SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -56,11 +56,7 @@ class _Server:
             yield from cursor
 
     def verify(self) -> Verification:
-        db = PostgresStatements(self.conn)
-        found = accounting.account(db)
-        found.faults[:0] = accounting.spoilt(db)
-        found.ok = not found.faults
-        return found
+        return accounting.verify(PostgresStatements(self.conn), deep=True)
 
     def _one(self, statement: str, *args: object) -> Row:
         row = self.conn.execute(_sql(statement), args).fetchone()

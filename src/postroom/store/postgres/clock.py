@@ -6,6 +6,9 @@ from typing import Protocol
 
 from ..clock import Clock, Instant, SystemClock
 
+NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+"""What time the server has, in microseconds since 1970."""
+
 
 class ServerTime(Protocol):
     """A clock that is told what time the server has. Both times of its instants are the server's."""

@@ -21,7 +21,7 @@ from psycopg import errors as pg
 
 from .. import records as r
 from ..clock import Instant
-from ..errors import OutcomeUnknown, StoreBusy, StoreFull, StoreUnavailable
+from ..errors import OutcomeUnknown, StoreBusy, StoreFull, StoreUnavailable, one_line
 from ..port import CommitWatch, TurnMarks
 from ..process import is_gone_here
 from ..rules import accounting
@@ -31,7 +31,7 @@ from ..rules.statements import Raced, Statements
 from ..rules.tx import Tx
 from ..shown import shown_url
 from .bells import LOOK_SECONDS, NOTIFY, Bells
-from .clock import ServerClock, ServerTime
+from .clock import NOW, ServerClock, ServerTime
 from .marks import Marks
 from .opening import check_server, connect, keep_driver_quiet, listen, lock_of, migrate, settle_in
 from .outage import Outage
@@ -57,8 +57,6 @@ SHARED_LOCK, ALONE_LOCK = "SELECT pg_advisory_xact_lock_shared($1)", "SELECT pg_
 HEAD = "SELECT epoch, registry, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM store"
 UNSYNCED = "SET LOCAL synchronous_commit TO off"
 """A notice is nothing that must survive: it need not wait for the disk."""
-
-NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 
 class PostgresStore(Engine):
@@ -297,15 +295,7 @@ class PostgresStore(Engine):
 
     def verify(self, *, deep: bool = False) -> r.Verification:
         """The accounts; ``deep`` also compares each row with the sum it was written with."""
-
-        def look(db: Statements, _: Instant) -> r.Verification:
-            found = accounting.account(db)
-            if deep:
-                found.faults[:0] = accounting.spoilt(db)
-                found.ok = not found.faults
-            return found
-
-        return self._look(look)
+        return self._look(lambda db, _: accounting.verify(db, deep=deep))
 
     def backup(self, path: str) -> None:
         raise StoreUnavailable(
@@ -360,7 +350,3 @@ def unavailable(error: Exception) -> StoreUnavailable:
 
 def _unknown(why: object) -> OutcomeUnknown:
     return OutcomeUnknown("the commit failed", one_line(why), "repeat the request with the same id")
-
-
-def one_line(said: object) -> str:
-    return " ".join(str(said).split())

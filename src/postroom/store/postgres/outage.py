@@ -15,7 +15,7 @@ from threading import Lock
 
 import psycopg
 
-from ..errors import StoreUnavailable
+from ..errors import StoreUnavailable, one_line
 from .patience import Connection
 
 LOG = logging.getLogger("postroom.store")
@@ -52,7 +52,7 @@ class Outage:
         try:
             conn = connect()
         except psycopg.OperationalError as error:
-            self.failed(" ".join(str(error).split()))
+            self.failed(one_line(error))
             raise
         self.over()
         return conn

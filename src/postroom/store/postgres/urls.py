@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from ..errors import BadInput
+from ..errors import BadInput, one_line
 from ..shown import HIDDEN, SECRETS, SERVER_URL, is_remote, shown_url
 
 DEFAULT_SCHEMA = "postroom"
@@ -88,9 +88,7 @@ def _conninfo(url: str, found: re.Match[str], said: dict[str, str]) -> str:
     try:
         return make_conninfo(f"{found['scheme']}{found['place']}{query}", **secret)
     except psycopg.Error as error:
-        raise BadInput(
-            f"not a PostgreSQL URL: {shown_url(url)}", " ".join(str(error).split()), "correct it"
-        ) from error
+        raise BadInput(f"not a PostgreSQL URL: {shown_url(url)}", one_line(error), "correct it") from error
 
 
 def _choice(said: dict[str, str], name: str, words: tuple[str, str]) -> str:

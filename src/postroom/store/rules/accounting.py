@@ -21,6 +21,15 @@ def spoilt(db: Statements) -> list[str]:
     return found if len(found) <= SHOWN else [*found[:SHOWN], f"and {len(found) - SHOWN} more"]
 
 
+def verify(db: Statements, *, deep: bool) -> Verification:
+    """The accounts; ``deep`` also compares each row with what was written."""
+    found = account(db)
+    if deep:
+        found.faults[:0] = spoilt(db)
+        found.ok = not found.faults
+    return found
+
+
 def account(db: Statements) -> Verification:
     """Compare the rows and the counts of forgotten rows with what was counted at each change."""
     names = {row[0]: row[1] for row in db.rows("counts_inboxes")}

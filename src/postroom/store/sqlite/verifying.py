@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
+from ..errors import one_line
 from ..records import Verification
 from ..rules import accounting
 from .statements import SqliteStatements
@@ -37,10 +38,6 @@ def verify(conn: Db, *, deep: bool, below: Callable[[], list[str]] = list) -> Ve
     found.faults[:0] = faults
     found.ok = not found.faults
     return found
-
-
-def one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def _unsound(conn: Db) -> list[str]:
