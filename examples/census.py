@@ -33,6 +33,7 @@ from rich.progress import MofNCompleteColumn, Progress
 from rich.table import Table
 
 from postroom import Actor, PostroomError, System, handles, open_postroom
+from postroom.store.errors import StoreUnavailable
 
 MANAGER = "manager/census"
 NOT_OURS = {"site-packages", "dist-packages", "__pycache__"}
@@ -238,12 +239,11 @@ async def take_census(options: argparse.Namespace, store: str, show: Show) -> Ce
     killed = 0
     async with open_postroom(store) as office, crew(store, options.processes) as workers:
         await office.start(MANAGER, Manager)
-        totals = await how_far(office)
+        totals, _ = await how_far(office)
         if not 0 < totals.files < totals.expected:  # else a census was interrupted: it goes on
             await office.send(MANAGER, Begin(str(options.root)))
         while True:
-            totals = await how_far(office)
-            dead = sum(counts.dead for counts in office.store.counts("any:worker"))
+            totals, dead = await how_far(office)
             show(totals.files, totals.expected)
             if totals.files + dead >= totals.expected:
                 return Census(totals, killed, dead, trio.current_time() - started)
@@ -253,9 +253,17 @@ async def take_census(options: argparse.Namespace, store: str, show: Show) -> Ce
             await trio.sleep(LOOK_EVERY)
 
 
-async def how_far(office: System) -> Totals:
-    answer: Totals = await office.ask(MANAGER, HowFar(), timeout=60, reply=Totals)
-    return answer
+async def how_far(office: System) -> tuple[Totals, int]:
+    """What is known by now, and how many files no worker could do.
+
+    A server that is away is asked again; all others go on by themselves when it is back.
+    """
+    while True:
+        try:
+            totals: Totals = await office.ask(MANAGER, HowFar(), timeout=60, reply=Totals)
+            return totals, sum(counts.dead for counts in office.store.counts("any:worker"))
+        except (StoreUnavailable, trio.TooSlowError):
+            await trio.sleep(LOOK_EVERY)
 
 
 # What is shown

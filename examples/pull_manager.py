@@ -92,7 +92,8 @@ async def count(files: list[str], workers: int, store: str) -> tuple[Totals, int
             nursery.start_soon(run_worker, store)
         while True:
             totals: Totals = await office.ask(MANAGER, Look(), timeout=60, reply=Totals)
-            dead = sum(counts.dead for counts in office.store.counts(WORKER))
+            found = await office.look(office.store.counts, WORKER)
+            dead = sum(counts.dead for counts in found)
             if len(totals.words) + dead == len(files):
                 nursery.cancel_scope.cancel()
                 return totals, dead

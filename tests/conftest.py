@@ -14,7 +14,9 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from pgbouncer import PgBouncer
     from postgres_server import Postgres, PostgresServer
+    from roles import Roles
 
 GIVEN_POSTGRES = os.environ.get("POSTROOM_TEST_POSTGRES", "")
 POSTGRES_REQUIRED = os.environ.get("POSTROOM_REQUIRE_POSTGRES") == "1"
@@ -92,6 +94,41 @@ def postgres_url(postgres: Postgres) -> Iterator[str]:
     schema = f"test_{uuid4().hex}"
     yield postgres.url(schema)
     postgres.drop(schema)
+
+
+@pytest.fixture(scope="session")
+def pgbouncer(postgres: Postgres) -> Iterator[PgBouncer]:
+    """A pgbouncer before the server, for tests that only go by way of it."""
+    from pgbouncer import PgBouncer
+    from postgres_server import PostgresServer
+
+    if not isinstance(postgres, PostgresServer):
+        pytest.skip("the server in POSTROOM_TEST_POSTGRES may let in only those with a password")
+    with PgBouncer(postgres) as bouncer:
+        yield bouncer
+
+
+@pytest.fixture
+def pgbouncer_url(pgbouncer: PgBouncer, postgres_url: str) -> str:
+    """The store URL of ``postgres_url``'s schema, by way of pgbouncer."""
+    return pgbouncer.url(postgres_url.rpartition("=")[2])
+
+
+@pytest.fixture(scope="session")
+def roles(postgres: Postgres) -> Iterator[Roles]:
+    """A database of its own with the three roles of a store."""
+    from roles import three_roles
+
+    with three_roles(postgres) as found:
+        yield found
+
+
+@pytest.fixture
+def runner_url(roles: Roles) -> Iterator[str]:
+    """The URL of a store of the test's own, for the role that programs run as."""
+    schema = f"test_{uuid4().hex}"
+    with roles.store(schema):
+        yield roles.url("runner", schema)
 
 
 @pytest.fixture

@@ -101,5 +101,5 @@ async def settled(system: System, *, timeout: float = 600.0) -> None:
     mail for actors of other systems. Raises ``trio.TooSlowError`` after ``timeout`` seconds.
     """
     with trio.fail_after(timeout):
-        while not system.at_rest():  # noqa: ASYNC110  # the store may be changed by others, untold
+        while not await system.is_at_rest():  # noqa: ASYNC110  # others may change the store, untold
             await trio.sleep(LOOK_SECONDS)

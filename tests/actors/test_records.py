@@ -2,48 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
 import attrs
 import pytest
 import trio
+from records_told import BOTH, Making, stored, with_state
 from trio.testing import MockClock
 from troupe import Answer, Job, Sum, final, making, verified
 
-from postroom import Actor, System, handles
+from postroom import Actor, handles
 from postroom.store.errors import BadInput
 from postroom.testing import memory_store, open_testing_postroom, settled
-
-Handling = Callable[[Actor, Job], Awaitable[object]]
 
 
 @attrs.frozen
 class Note:
     text: str
     pages: list[int]
-
-
-def with_state(function: Handling) -> type[Actor]:
-    """An actor with a state it leaves alone, whose one handler, of jobs, is an async function."""
-
-    class Made(Actor):
-        state: Sum
-
-        @handles(Job)
-        async def handle(self, job: Job) -> object:
-            return await function(self, job)
-
-    return Made
-
-
-BOTH = pytest.mark.parametrize("made", [making, with_state], ids=["stateless", "with a state"])
-Making = Callable[[Handling], type[Actor]]
-
-
-def stored(office: System, kind: str, address: str = "book/main") -> dict[str, Any]:
-    """What is committed of the records of a kind, as plain JSON."""
-    return {r.key: office.wire.decode(r.value, Any) for r in office.store.records(address, kind)}
 
 
 async def put(actor: Actor, job: Job) -> None:
@@ -379,3 +353,18 @@ async def test_turns_that_begin_after_another_has_ended_see_its_records(autojump
         await office.send_many("book/main", [Job(n, "a") for n in range(20)])
         await settled(office)
         assert stored(office, "count") == {"a": 20}
+
+
+@BOTH
+@pytest.mark.parametrize("word", ["a\0b", "\udc80"])
+async def test_a_record_whose_key_no_store_could_keep_is_refused(
+    made: Making, word: str, autojump_clock: MockClock
+) -> None:
+    async def put_there(actor: Actor, job: Job) -> None:
+        with pytest.raises(BadInput, match="no record can be called"):
+            actor.records.put("number", word, job.n)
+
+    async with open_testing_postroom() as office:
+        await office.start("book/main", made(put_there))
+        assert (await final(office, await office.send("book/main", Job(7, "a")))).state == "done"
+        assert stored(office, "number") == {}

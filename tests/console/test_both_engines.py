@@ -14,11 +14,16 @@ ELSEWHERE = frozenset(("backup", "restore", "repair", "doctor", "copy", "simulat
 """Commands of which the answer is not the same, or has nothing to do with the store."""
 
 
-@pytest.fixture
-def both(shell: Shell, tmp_path: Path, postgres_url: str) -> tuple[Typist, Typist]:
+OTHER_WAYS = [pytest.param(name, marks=pytest.mark.long) for name in ("pgbouncer_url", "runner_url")]
+"""By a pooler, and as a role that may change rows only."""
+
+
+@pytest.fixture(params=["postgres_url", *OTHER_WAYS])
+def both(request: pytest.FixtureRequest, shell: Shell, tmp_path: Path) -> tuple[Typist, Typist]:
+    url: str = request.getfixturevalue(request.param)
     return (
         Typist(shell, f"sqlite:///{tmp_path}/file.db", tmp_path),
-        Typist(shell, postgres_url, tmp_path),
+        Typist(shell, url, tmp_path),
     )
 
 

@@ -1,10 +1,7 @@
-"""``postroom copy`` as people run it, and what is left when it is killed."""
+"""``postroom copy`` as people run it."""
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
@@ -59,23 +56,3 @@ def test_what_is_known_by_settings_need_not_have_its_password(
     assert "***" in shown
     assert shell.run("copy", "--from", shown, "--to", "sqlite:///b.db") == 0
     assert "s3same" not in shell.out + shell.err
-
-
-@pytest.mark.parametrize("when", ["copied", "compared"])
-@pytest.mark.parametrize("place", ["file", "server"])
-def test_a_copy_that_is_killed_leaves_no_store_and_is_done_again(
-    shell: Shell, source: str, place: str, when: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    target = f"sqlite:///{tmp_path}/b.db" if place == "file" else request.getfixturevalue("postgres_url")
-    program = (
-        "import os, signal, sys; from postroom.store.copying.copy import copy\n"
-        "def kill(done, what, so_far, total):\n"
-        f"    if (done, what) == ({when!r}, 'messages'): os.kill(os.getpid(), signal.SIGKILL)\n"
-        "copy(sys.argv[1], sys.argv[2], progress=kill)"
-    )
-    done = subprocess.run([sys.executable, "-c", program, source, target], check=False, timeout=50)
-    assert done.returncode == -signal.SIGKILL
-    assert shell.error("status", "--store", target, code=5) == "store_unavailable"
-    assert shell.run("copy", "--from", source, "--to", target) == 0
-    assert shell.json("verify", "--deep", "--store", target)["accepted"] == 3
-    assert not list(tmp_path.glob("*.copying"))

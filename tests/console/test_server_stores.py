@@ -128,21 +128,25 @@ def test_commits_that_may_be_lost_are_a_warning(url: str) -> None:
     assert finding(url, "durable").status == ("ok" if fsync == "on" else "warn")
 
 
-def test_privileges_that_are_lacking_are_named_with_the_grant_that_mends_them(url: str) -> None:
+def test_numbers_that_are_not_given_in_order_are_a_warning(url: str) -> None:
     open_postgres(url, create=True).close()
+    assert finding(url, "order").status == "ok"
     place = read_url(url)
-    role = f"role_{place.schema}"
     with psycopg.connect(place.conninfo, autocommit=True) as conn:
-        conn.execute(f"CREATE ROLE {role} LOGIN".encode())
-        try:
-            conn.execute(f"GRANT USAGE ON SCHEMA {place.schema} TO {role}".encode())
-            conn.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {place.schema} TO {role}".encode())
-            found = finding(url.replace(f"postgres:{SECRET}@", f"{role}@"), "privileges")
-        finally:
-            conn.execute(f"DROP OWNED BY {role}".encode())
-            conn.execute(f"DROP ROLE {role}".encode())
-    assert found.status == "fail"
-    assert found.fix.startswith("GRANT ")
+        conn.execute(f"ALTER SEQUENCE {place.schema}.message_seq CACHE 100".encode())
+    assert finding(url, "order").status == "warn"
+
+
+def test_a_server_that_is_not_postgresql_is_asked_only_what_it_can_answer() -> None:
+    every = (*serverdoctor.SERVER, *serverdoctor.STORE)
+    assert serverdoctor.asked_of("PostgreSQL", every) == list(every)
+    names = [name for name, _ in serverdoctor.asked_of("CockroachDB", every)]
+    assert names == ["server", "role", "encoding", "server clock", "store", "order", "privileges"]
+
+
+def test_a_portable_store_is_as_sound_to_the_doctor(url: str) -> None:
+    open_postgres(f"{url}&portable=yes", create=True).close()
+    assert [name for name, found in serverdoctor.examine(url) if found.status == "fail"] == []
 
 
 def test_an_open_handle_is_counted(url: str) -> None:

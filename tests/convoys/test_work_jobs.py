@@ -41,42 +41,42 @@ class Told:
         self.times = 0
         self.jobs = Jobs("r1", "/logs", self.read)
 
-    def read(self) -> Convoy:
+    async def read(self) -> Convoy:
         self.times += 1
         return self.plan
 
 
-def test_an_attempt_has_what_comes_before_its_task_and_whom_that_asks() -> None:
-    job = Told().jobs.performing(Perform("a", 2, "writer", 1, INPUTS, FEEDBACK))
+async def test_an_attempt_has_what_comes_before_its_task_and_whom_that_asks() -> None:
+    job = await Told().jobs.performing(Perform("a", 2, "writer", 1, INPUTS, FEEDBACK))
     assert (job.run, job.task, job.attempt, job.agent) == ("r1", PLAN.tasks[0], 2, WRITER)
     assert (job.log, job.folder) == ("/logs/a.2.log", "/work")
     assert (job.inputs, job.feedback) == (INPUTS, FEEDBACK)
     assert (job.hooks, job.agents) == ((BEFORE,), (SCOUT,))
 
 
-def test_what_is_checked_has_what_comes_after_its_task() -> None:
-    job = Told().jobs.checking(Check("a", 2, DONE, 1, INPUTS))
+async def test_what_is_checked_has_what_comes_after_its_task() -> None:
+    job = await Told().jobs.checking(Check("a", 2, DONE, 1, INPUTS))
     assert (job.task, job.attempt, job.log, job.inputs) == (PLAN.tasks[0], 2, "/logs/a.2.log", INPUTS)
     assert (job.hooks, job.agents) == ((AFTER,), ())
 
 
-def test_what_a_task_changes_is_measured_if_somebody_reviews_it() -> None:
+async def test_what_a_task_changes_is_measured_if_somebody_reviews_it() -> None:
     asked = evolve(PLAN, tasks=(Task("a", "/a", hooks=(MORE,)), Task("b", "/b")))
     reviewed = evolve(PLAN, reviewing=Reviewing(Route.FAST))
     measured = [
-        Told(plan).jobs.performing(Perform(task, 1, "local")).measured
+        (await Told(plan).jobs.performing(Perform(task, 1, "local"))).measured
         for plan in (PLAN, asked, reviewed)
         for task in ("a", "b")
     ]
     assert measured == [False, False, True, False, True, True]
 
 
-def test_a_plan_is_read_once_and_again_for_a_task_that_was_added_meanwhile() -> None:
+async def test_a_plan_is_read_once_and_again_for_a_task_that_was_added_meanwhile() -> None:
     told = Told()
     for task in ("a", "b", "a"):
-        told.jobs.performing(Perform(task, 1, "local"))
+        await told.jobs.performing(Perform(task, 1, "local"))
     assert told.times == 1
     told.plan = evolve(PLAN, tasks=(*PLAN.tasks, Task("c", "/c")))
-    assert told.jobs.performing(Perform("c", 1, "local")).task.cwd == "/c"
-    assert told.jobs.checking(Check("c", 1, DONE)).task.cwd == "/c"
+    assert (await told.jobs.performing(Perform("c", 1, "local"))).task.cwd == "/c"
+    assert (await told.jobs.checking(Check("c", 1, DONE))).task.cwd == "/c"
     assert told.times == 2

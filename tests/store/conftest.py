@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 from port_verbs import Engine
+from rivals import portable
 from told_clock import ToldClock
 
 from postroom.store.clock import ManualClock
@@ -22,13 +23,20 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(params=["sqlite", "memory", "postgres"])
+LONG = [pytest.param(name, marks=pytest.mark.long) for name in ("portable", "pgbouncer", "runner")]
+WAYS = {"pgbouncer": "pgbouncer_url", "runner": "runner_url"}
+"""By which URL a server is reached, if not as ``postgres_url`` says."""
+
+
+@pytest.fixture(params=["sqlite", "memory", "postgres", *LONG])
 def store(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[Engine]:
     engine: Engine
     if request.param == "memory":
         engine = MemoryStore(clock)
-    elif request.param == "postgres":
-        url: str = request.getfixturevalue("postgres_url")
+    elif request.param != "sqlite":
+        url: str = request.getfixturevalue(WAYS.get(request.param, "postgres_url"))
+        if request.param == "portable":
+            url = portable(url)
         engine = open_postgres(url, create=True, clock=ToldClock(clock), rng=Random(0))
     else:
         engine = open_file(tmp_path / "postroom.db", create=True, clock=clock, rng=Random(0))

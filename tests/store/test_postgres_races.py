@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 from port_verbs import INBOX, SECOND, a_message, an_id, claim, counts, do, register, send, session, settlement
-from rivals import MANY, PATIENCE_SECONDS, Rivals, asked, with_isolation, words
+from rivals import MANY, PATIENCE_SECONDS, Rivals, asked, portable, with_isolation, words
 
 from postroom.store import records as r
 from postroom.store.errors import Conflict, LostLease
@@ -23,10 +23,10 @@ from postroom.store.transact import transact
 ISOLATIONS = ("read committed", "repeatable read", "serializable")
 
 
-@pytest.fixture
-def rivals(postgres_url: str) -> Iterator[Rivals]:
+@pytest.fixture(params=[str, pytest.param(portable, marks=pytest.mark.long)])
+def rivals(request: pytest.FixtureRequest, postgres_url: str) -> Iterator[Rivals]:
     """Where transactions are REPEATABLE READ unless they say otherwise, as some databases have it."""
-    with Rivals(with_isolation(postgres_url, "repeatable read")) as all_of_them:
+    with Rivals(with_isolation(request.param(postgres_url), "repeatable read")) as all_of_them:
         register(all_of_them.first, INBOX)
         yield all_of_them
 

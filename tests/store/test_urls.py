@@ -81,7 +81,9 @@ def test_three_stars_stand_for_a_password_that_is_kept_elsewhere() -> None:
     assert "password" not in read_url("postgresql://u:***@h/db").conninfo
 
 
-@pytest.mark.parametrize("query", ["nonsense=1", "schema=Ab", "schema=", "pooled=maybe", "notify=loud"])
+@pytest.mark.parametrize(
+    "query", ["nonsense=1", "schema=Ab", "schema=", "pooled=maybe", "notify=loud", "portable=1"]
+)
 def test_a_url_that_the_driver_does_not_understand_is_refused_without_its_password(query: str) -> None:
     with pytest.raises(BadInput) as refused:
         read_url(f"postgresql://u:{SECRET}@h/db?password={SECRET}&{query}")

@@ -18,9 +18,12 @@ SLEEPERS = {
     "tests/actors/test_supervision_model.py": "each history has a virtual clock of its own",
     "tests/proof/prove/disk/acting.py": "a real system on a real disk, which has no virtual time",
     "tests/proof/prove/races_real.py": "real processes race to the end of a real lease",
+    "tests/proof_pg/pgproof/census.py": "a real server is away for real seconds",
     "tests/proof_pg/pgproof/incidents.py": "a real server is away for real seconds",
     "tests/proof_pg/pgproof/scene.py": "a real server is waited for",
     "tests/actors/test_server_outages.py": "a real server is away for real seconds",
+    "tests/actors/test_pgbouncer.py": "a real pooler is away for real seconds",
+    "tests/support/offices.py": "what real servers do is waited for",
     "tests/support/outages.py": "it watches how late the real loop is",
     "tests/support/chaos_proxy.py": "a real link stands still",
 }

@@ -10,9 +10,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 CREW = Path(__file__).with_name("crew.py")
 COMMAND_LINE = ("-m", "postroom")
@@ -28,14 +29,26 @@ class Child:
     gone afterwards.
     """
 
-    def __init__(self, *words: str, program: Sequence[str] = (str(CREW),), errors: bool = False) -> None:
-        path = [str(CREW.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    def __init__(
+        self,
+        *words: str,
+        program: Sequence[str] = (str(CREW),),
+        errors: bool = False,
+        log: Path | None = None,
+    ) -> None:
+        """``errors`` are to be among what it tells, or are appended to a ``log``, or go where ours go."""
         self.born = time.monotonic()
+        with ExitStack() as stack:
+            elsewhere = stack.enter_context(log.open("ab")) if log else None
+            self._begin([sys.executable, *program, *words], subprocess.STDOUT if errors else elsewhere)
+
+    def _begin(self, command: Sequence[str], errors: int | IO[bytes] | None) -> None:
+        path = [str(CREW.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
         self.process = subprocess.Popen(
-            [sys.executable, *program, *words],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if errors else None,
+            stderr=errors,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONSAFEPATH": "1"},
         )
         assert self.process.stdin is not None

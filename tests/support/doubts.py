@@ -119,6 +119,7 @@ class Doubts:
     def _harmed(self, operation: r.Operation, harm: Harm, at: int) -> tuple[r.Answer, bool]:
         plan = self.proxy.arm(harm, at)
         answer = self._ask(operation)
+        self.proxy.heal()  # to be asked again at once
         fell, plan.fell = plan.fell, True
         self.exchanged = self.proxy.seen
         return answer, fell

@@ -124,6 +124,12 @@ class Site:
             await client.say(data)
             return await client.hear()
 
+    async def readiness(self) -> int:
+        """The status of ``/readyz``."""
+        reply = await self.raw(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % self.port)
+        assert reply is not None
+        return reply.status
+
     def token(self, **scope: Any) -> tuple[str, str]:
         """A new token: its id and its text."""
         token, text, write = tokens.make(self.store, "test", **scope)

@@ -82,27 +82,44 @@ class Pooler(ThreadedServer):
                 else:
                     greeted = True
                     await client.send_all(b"".join(framed(*one) for one in GREETING))
-            if any(message[:1] in ENDS for message in waiting):
+            if waiting:
                 await self._transaction(client, frames, waiting)
                 waiting = []
 
     async def _transaction(self, client: trio.SocketStream, frames: Frames, first: list[bytes]) -> None:
-        """On one connection until it is idle again."""
+        """On one connection until it is idle again. One whose client leaves before is not given back."""
         server = await self._take.receive()
         answers = Frames(plain=0)
-        unanswered, last = 0, b""
-        messages = first
-        while True:
+        unanswered, idle = 0, False
+
+        async def ask(messages: list[bytes]) -> None:
+            nonlocal unanswered
             unanswered += sum(message[:1] in ENDS for message in messages)
             await server.send_all(b"".join(messages))
-            while unanswered:
-                for answer in answers.feed(bytes(await server.receive_some())):
-                    unanswered -= answer[:1] == b"Z"
-                    last = answer
-                    await client.send_all(answer)
-            if last == IDLE:
-                break
-            messages = list[bytes]()
-            while not any(message[:1] in ENDS for message in messages):
-                messages += frames.feed(bytes(await client.receive_some()))
+
+        async def listen(scope: trio.CancelScope) -> None:
+            with suppress(*LOST):
+                while data := await client.receive_some():
+                    await ask(list(frames.feed(bytes(data))))
+            scope.cancel()
+
+        async def pass_on(scope: trio.CancelScope) -> None:
+            nonlocal unanswered, idle
+            with suppress(*LOST):
+                while not idle and (data := await server.receive_some()):
+                    for message in answers.feed(bytes(data)):
+                        unanswered -= message[:1] == b"Z"
+                        idle = message == IDLE and not unanswered
+                        if idle:  # before the client knows, who may begin anew at once
+                            scope.cancel()
+                        with trio.CancelScope(shield=True):
+                            await client.send_all(message)
+            scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(listen, nursery.cancel_scope)
+            nursery.start_soon(pass_on, nursery.cancel_scope)
+            await ask(first)
+        if not idle:
+            raise trio.BrokenResourceError
         self._give.send_nowait(server)

@@ -26,6 +26,11 @@ def with_isolation(url: str, level: str) -> str:
     return f"{url}&options={quote(f'-c default_transaction_isolation={setting}')}"
 
 
+def portable(url: str) -> str:
+    """The URL of a store that is made without what only PostgreSQL has."""
+    return f"{url}&portable=yes"
+
+
 class Rivals:
     """``many`` handles, each used by a thread of its own. At the end, the store must add up."""
 

@@ -27,7 +27,7 @@ from postroom.telemetry.metrics import Metrics
 class EmptyStore:
     """Answers every read with nothing, or fails."""
 
-    commits_in_thread = False
+    commits_in_thread = is_remote = False
 
     def __init__(self, *, broken: bool = False) -> None:
         self.clock = ManualClock()

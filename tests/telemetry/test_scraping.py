@@ -30,6 +30,8 @@ PROMTOOL_IS_REQUIRED = os.environ.get("POSTROOM_REQUIRE_PROMTOOL") == "1"
 class ReadOnlyStore:
     """The reading half of a store. ``before`` runs at each read and may raise or hang."""
 
+    is_remote = False
+
     def __init__(self, *, commits_in_thread: bool = False) -> None:
         self.clock = ManualClock()
         self.commits_in_thread = commits_in_thread
@@ -138,6 +140,21 @@ def test_a_store_that_fails_shows_as_scrape_error_and_without_old_figures() -> N
     assert b"postroom_commit_seconds" in failed
     store.before = lambda: None
     assert value_in(metrics.render(), "postroom_scrape_error") == 0
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_each_change_is_one_line_of_the_log_but_a_server_has_told_it_itself(
+    remote: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = ReadOnlyStore()
+    store.is_remote = remote
+    metrics = Metrics(store.port)
+    for before in (fail, fail, lambda: None):
+        store.before = before
+        metrics.render()
+        store.clock.advance(2)
+    lines = ["metrics: the store could not be read: cannot read: told so", "metrics: the store is read again"]
+    assert caplog.messages == ([] if remote else lines)
 
 
 def test_the_metrics_command_says_that_the_store_fails() -> None:

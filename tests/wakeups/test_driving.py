@@ -183,7 +183,7 @@ async def keeping_house(stage: Stage) -> AsyncGenerator[None]:
         nursery.start_soon(house.run)
         yield
         nursery.cancel_scope.cancel()
-    house.leave()
+    await house.leave()
 
 
 async def test_without_drivers_there_is_a_dispatcher_that_tells_of_workers_that_went_stale(

@@ -48,7 +48,10 @@ class Actor:
 
     @property
     def records(self) -> TurnRecords:
-        """This actor's keyed records, as they will be if this turn commits."""
+        """This actor's keyed records, as they will be if this turn commits.
+
+        A coroutine whose store may be on a server awaits their ``fetch`` first, so that nobody else waits.
+        """
         return self._now().records
 
     def send(self, to: str, message: object, **envelope: Any) -> str:

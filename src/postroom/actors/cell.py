@@ -8,7 +8,7 @@ actor's concurrency, which goes to work only if the first is held up.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING
@@ -28,6 +28,7 @@ from .turn import Turn, cancellation_in, failure, released, run_handler, unpack
 if TYPE_CHECKING:
     from ..store.records import Record
     from .runtime import Runtime
+    from .stored import Flying
     from .supervisor import ChildSpec
 
 IN_TURN: ContextVar[bool] = ContextVar("postroom_in_turn", default=False)
@@ -88,7 +89,7 @@ class Cell:
         return self._flight.memory
 
     @property
-    def flying(self) -> Mapping[tuple[str, str], tuple[bytes | None, int]]:
+    def flying(self) -> Flying:
         """Keyed records that turns have written and whose commits are under way."""
         return self._flight.flying
 

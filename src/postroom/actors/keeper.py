@@ -11,7 +11,16 @@ import trio
 from ..store.errors import BadInput, Conflict, StoreUnavailable
 from ..store.events import ActorParked, ActorRestarted, Observer
 from ..store.looking import look
-from ..store.records import Activate, Deactivate, Delivery, InboxSpec, Record, Register, Term
+from ..store.records import (
+    Activate,
+    Deactivate,
+    Delivery,
+    InboxCounts,
+    InboxSpec,
+    Record,
+    Register,
+    Term,
+)
 from .actor import Actor
 from .cell import Cell
 from .memory import Memory
@@ -290,13 +299,23 @@ class Keeper:
 
     def at_rest(self) -> bool:
         """Whether no actor here has a turn to run or to settle."""
-        cells = self.cells
-        if any(cell.busy or cell.queued for cell in (*cells, *self._ending)):
+        return not self._works() and self._all_done(self._runtime.store.counts())
+
+    async def is_at_rest(self) -> bool:
+        """The same, with the counts read aside. What came after them was not there yet."""
+        if self._works():
             return False
-        served = {source for cell in cells for source in cell.sources}
+        found = await look(self._runtime.store, self._runtime.store.counts)
+        return not self._works() and self._all_done(found)
+
+    def _works(self) -> bool:
+        return any(cell.busy or cell.queued for cell in (*self.cells, *self._ending))
+
+    def _all_done(self, found: list[InboxCounts]) -> bool:
+        served = {source for cell in self.cells for source in cell.sources}
         return not any(
             counts.leased or (counts.ready and not counts.paused)
-            for counts in self._runtime.store.counts()
+            for counts in found
             if counts.inbox in served
         )
 

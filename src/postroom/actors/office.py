@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 
@@ -31,6 +31,8 @@ from .cell import IN_TURN
 from .errors import AskInsideTurn
 from .runtime import Runtime
 from .wire import Wire, type_name
+
+T = TypeVar("T")
 
 
 class Office:
@@ -163,8 +165,19 @@ class Office:
         """End a pause."""
         await self.commit.submit(Control(inbox, Switch.RESUME, key))
 
+    async def look(self, read: Callable[..., T], *args: Any) -> T:
+        """What ``read`` of these arguments, ``counts`` or ``show`` or any read of ``store``, finds.
+
+        Where the store is on a server it is asked in a thread, and nothing waits for it but the caller;
+        only then is this a checkpoint. Cancelled, the answer is dropped. Raises what ``read`` raises.
+        """
+        return await look(self.store, partial(read, *args))
+
     def counts(self, inbox: str) -> InboxCounts | None:
-        """The counts of an inbox as of now; None if there is none."""
+        """The counts of an inbox as of now; None if there is none.
+
+        This and ``show`` keep the event loop waiting for a server, a second at most: see ``look``.
+        """
         found = self.store.counts(inbox)
         return found[0] if found else None
 

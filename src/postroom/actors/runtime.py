@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from ..store.port import Store, TurnMarks
 from ..store.records import Answer, Delivery, Send, Settle, Verdict
 from .actor import Actor
 from .memory import Memory
+from .stored import Flying, StoredRecords
 from .supervisor import ChildSpec
 from .turn import TurnRecords
 from .wire import Wire
@@ -68,7 +69,7 @@ class Cell(Receiver, Protocol):
     def memory(self) -> Memory | None: ...
 
     @property
-    def flying(self) -> Mapping[tuple[str, str], tuple[bytes | None, int]]: ...
+    def flying(self) -> Flying: ...
 
     @property
     def busy(self) -> bool: ...
@@ -194,27 +195,7 @@ class Runtime:
 
     def records_of(self, cell: Cell) -> TurnRecords:
         """The keyed records of an actor, as a turn that begins now sees them."""
-
-        flying = cell.flying
-
-        def read(kind: str, key: str) -> bytes | None:
-            if (kind, key) in flying:
-                return flying[kind, key][0]
-            found = self.store.records(cell.address, kind, key)
-            return found[0].value if found else None
-
-        def read_all(kind: str) -> dict[str, bytes]:
-            found = {record.key: record.value for record in self.store.records(cell.address, kind)}
-            for (written, key), (value, _) in flying.items():
-                if written != kind:
-                    continue
-                if value is None:
-                    found.pop(key, None)
-                else:
-                    found[key] = value
-            return found
-
-        return TurnRecords(cell.address, self.wire, read, read_all)
+        return TurnRecords(cell.address, self.wire, StoredRecords(self.store, cell.address, cell.flying))
 
     def sample(self, role: str, delivery: Delivery, started: float, verdict: Verdict) -> float:
         """Note how long a message waited and how long its turn took; answers the latter, in seconds."""

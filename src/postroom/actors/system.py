@@ -34,6 +34,7 @@ from ..store.records import (
     Session,
     Switch,
 )
+from ..store.shown import is_remote
 from ..store.urls import DEFAULT_URL, open_store
 from .actor import Actor
 from .dispatcher import dispatch
@@ -50,6 +51,9 @@ PAUSE_SECONDS = 0.5
 SERVE_AGAIN_SECONDS = 1.0
 GIVEN_BACK = 16
 """Leases that are given back in one transaction when a session ends."""
+
+FEW = 4
+"""So many claims cost a server about as much as the question who has mail, and one round trip less."""
 
 
 class System(Office):
@@ -112,9 +116,14 @@ class System(Office):
     def at_rest(self) -> bool:
         """Whether the actors here have nothing to do: no mail that is ready or leased, nothing under way.
 
-        Mail that is delayed or held, or waits in a paused inbox, does not count.
+        Mail that is delayed or held, or waits in a paused inbox, does not count. A server is waited for, a
+        second at most, by the whole event loop; not so by ``is_at_rest``.
         """
         return self._keeper.at_rest()
+
+    async def is_at_rest(self) -> bool:
+        """The same, found out beside the event loop where the store is on a server; as ``look``."""
+        return await self._keeper.is_at_rest()
 
     async def _run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep the session and everything else going until cancelled."""
@@ -183,8 +192,12 @@ class System(Office):
             raise
 
     async def _heard(self) -> None:
-        """Another process has committed: see who has mail."""
-        self._runtime.ring(await look(self.store, self.store.ready_inboxes))
+        """Another process has committed: see who has mail. Of a server, a few just ask for theirs."""
+        listening = self._runtime.receivers
+        if self.store.is_remote and len(listening) <= FEW:
+            self._runtime.ring(set(listening))
+        else:
+            self._runtime.ring(await look(self.store, self.store.ready_inboxes))
 
     async def _watch_pauses(self) -> None:
         """Anybody may pause an inbox: mail of it that was not begun goes back within half a second."""
@@ -272,7 +285,7 @@ async def open_postroom(
     back to its inbox. ``process`` stands for this process where several are simulated in one. Raises
     ``StoreUnavailable``.
     """
-    opened = open_store(store, create=True, clock=clock) if isinstance(store, str) else store
+    opened = await _opened(store, clock) if isinstance(store, str) else store
     chance = rng or Random()
     system = System(
         opened,
@@ -287,4 +300,11 @@ async def open_postroom(
             yield system
     finally:
         if isinstance(store, str):
-            opened.close()
+            with trio.CancelScope(shield=True):
+                await look(opened, opened.close, whole=True)
+
+
+async def _opened(url: str, clock: Clock | None) -> Store:
+    """The store of a URL; a server is connected to in a thread. Cancelled, that is waited for."""
+    opening = partial(open_store, url, create=True, clock=clock)
+    return await trio.to_thread.run_sync(opening) if is_remote(url) else opening()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from functools import partial
 from typing import Any, cast
@@ -16,30 +16,52 @@ from ..store.errors import BadInput
 from ..store.records import Delivery, Send, Settle, Unrouted, Verdict, Write
 from .errors import Reject, RetryAfter
 from .handlers import Handler
+from .stored import StoredRecords
 from .wire import Wire, type_name
 
 ERROR_LENGTH = 2000
 
 
+def _check(name: str) -> None:
+    """Refuse what no store of any kind could keep as it is."""
+    if "\0" in name or any(0xD800 <= ord(char) <= 0xDFFF for char in name):
+        raise BadInput(
+            f"no record can be called {name[:60]!r}", "it has a NUL or half a character", "choose another"
+        )
+
+
 class TurnRecords:
     """An actor's keyed records as one turn sees them: what is stored, under what it has written.
 
-    ``read`` fetches a stored value, ``read_all`` those of a kind by key; writes collect and commit with
-    the turn.
+    Writes collect and commit with the turn. Where the store is on a server, ``get``, ``keys`` and ``all``
+    keep the event loop waiting for it, a second at most, unless what they need was had by ``fetch``.
+    A plain function is run in a thread, where they keep nobody waiting. All of them raise
+    ``StoreUnavailable``.
     """
 
-    def __init__(
-        self,
-        owner: str,
-        wire: Wire,
-        read: Callable[[str, str], bytes | None],
-        read_all: Callable[[str], dict[str, bytes]],
-    ) -> None:
+    def __init__(self, owner: str, wire: Wire, stored: StoredRecords) -> None:
         self._owner = owner
         self._wire = wire
-        self._read = read
-        self._read_all = read_all
+        self._stored = stored
+        self._kinds: dict[str, dict[str, bytes]] = {}
+        self._values: dict[tuple[str, str], bytes | None] = {}
         self.writes: dict[tuple[str, str], Write] = {}
+
+    async def fetch(self, kind: str, keys: Iterable[str] | None = None) -> None:
+        """Have all records of a kind at hand for the rest of this turn, or those of these keys.
+
+        ``get``, ``keys`` and ``all`` then ask no store, and see nothing that others change meanwhile. Only
+        on a server is this a checkpoint. Cancelled, nothing new is at hand.
+        """
+        if kind in self._kinds:
+            return
+        if keys is None:
+            self._kinds[kind] = await self._stored.fetch(kind)
+            return
+        known = self._values.keys() | self.writes.keys()
+        if unknown := [key for key in keys if (kind, key) not in known]:
+            found = await self._stored.fetch(kind, unknown)
+            self._values.update({(kind, key): found.get(key) for key in unknown})
 
     def get(self, kind: str, key: str, as_type: Any = Any) -> Any:
         """The value of one record, or None. Raises ``BadInput`` where it does not fit the type."""
@@ -47,8 +69,17 @@ class TurnRecords:
         value = self._read(kind, key) if write is None else write.value
         return None if value is None else self._wire.decode(value, as_type)
 
+    def _read(self, kind: str, key: str) -> bytes | None:
+        if kind in self._kinds:
+            return self._kinds[kind].get(key)
+        if (kind, key) in self._values:
+            return self._values[kind, key]
+        return self._stored.read(kind, key)
+
     def put(self, kind: str, key: str, value: object) -> None:
-        """Write one record when the turn commits."""
+        """Write one record when the turn commits. Raises ``BadInput`` for a kind or key that is no text."""
+        _check(kind)
+        _check(key)
         self.writes[kind, key] = Write(self._owner, kind, key, self._wire.encode(value))
 
     def delete(self, kind: str, key: str) -> None:
@@ -68,7 +99,7 @@ class TurnRecords:
             yield key, self._wire.decode(value, as_type)
 
     def _now(self, kind: str) -> dict[str, bytes]:
-        found = self._read_all(kind)
+        found = dict(self._kinds[kind]) if kind in self._kinds else self._stored.read_all(kind)
         for (written, key), write in self.writes.items():
             if written != kind:
                 continue

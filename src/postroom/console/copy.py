@@ -26,11 +26,14 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
         help="move a stopped store into another file, or to or from a server",
         description="All messages with their histories, records, counts and remembered ids. The store at"
         " --from must be stopped and stays as it was; there must be nothing at --to. Leases of before settle"
-        " nothing there. A copy that was cut off leaves nothing: do it again. Exit code 1 if the store has"
-        " faults, 3 if there is something at --to, 5 if a store is missing, in use or does not answer.",
+        " nothing there. There is no store at --to before all of it was compared; a copy that was cut off"
+        " goes on where it was if the same is done again. Exit code 1 if the store or its copy has faults, 3"
+        " if there is something else at --to or --from has changed since, 5 if a store is missing, in use or"
+        " does not answer.",
     )
     parser.add_argument("--from", dest="source", required=True, metavar="URL", help="the stopped store")
     parser.add_argument("--to", dest="target", required=True, metavar="URL", help="where it is to be")
+    parser.add_argument("--anew", action="store_true", help="throw away an unfinished copy at --to first")
     parser.set_defaults(command=command)
 
 
@@ -46,7 +49,7 @@ def command(args: Namespace, out: TextIO) -> int:
                 "it begins with sqlite:/// or postgresql://",
                 "for example sqlite:///work.db",
             )
-    done = copy(source, target, progress=tell)
+    done = copy(source, target, anew=args.anew, progress=tell, going_on=tell_going_on)
     if args.json:
         render.emit(out, to_builtins(done))
     else:
@@ -64,5 +67,17 @@ def command(args: Namespace, out: TextIO) -> int:
 
 def tell(done: str, what: str, so_far: int, total: int) -> None:
     """Write progress where it disturbs nobody."""
+    _say(f"{done} {so_far:,} of {total:,} {what}")
+
+
+def tell_going_on(begun_at: int, so_far: int, total: int) -> None:
+    """Write that not all of it is copied again."""
+    from ..store.copying.mark import told_time
+
+    begun = told_time(begun_at)
+    _say(f"going on with the copy begun at {begun}: {so_far:,} of {total:,} messages are there")
+
+
+def _say(text: str) -> None:
     with suppress(OSError):  # a copy does not fail because nobody looks on
-        sys.stderr.write(f"{done} {so_far} of {total} {what}\n")
+        sys.stderr.write(f"{text}\n")

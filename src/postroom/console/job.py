@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,7 +116,7 @@ class Job:
                 nursery.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             raise _only_cause(group) from group
-        return self._outcome()
+        return await self._outcome()
 
     def check(self) -> None:
         """Have the guard look over a run that has ended, once nobody plays it any more."""
@@ -129,9 +130,10 @@ class Job:
     async def _play(self, office: System, stop: trio.Event, view: View) -> Report:
         from ..actors.convoys.ordering import give
         from ..actors.convoys.playing import play
+        from ..store.looking import look
 
         run = self.run = self.run or await self._enter(office)
-        before = self.ledger.report(run.id)
+        before = await look(self.store, partial(self.ledger.report, run.id))
         if before is not None:
             view.recall(before)
         for order in self.orders:
@@ -176,10 +178,12 @@ class Job:
             await anext(signals)
             scope.cancel()
 
-    def _outcome(self) -> Report:
+    async def _outcome(self) -> Report:
         """What there is to report, also when the process was stopped before it could ask."""
+        from ..store.looking import look
+
         if self.report is None and self.run is not None:
-            self.report = self.ledger.report(self.run.id)
+            self.report = await look(self.store, partial(self.ledger.report, self.run.id))
         if self.report is None:
             raise exits.Terminated if self.signal == signal.SIGTERM else KeyboardInterrupt
         return self.report

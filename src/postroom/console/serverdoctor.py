@@ -11,10 +11,10 @@ import psycopg
 
 from ..store.clock import MICROS, SystemClock
 from ..store.errors import StoreUnavailable
-from ..store.postgres import opening
+from ..store.postgres import admission, migrating, opening
 from ..store.postgres.clock import NOW
 from ..store.postgres.engine import unavailable
-from ..store.postgres.statements import Connection
+from ..store.postgres.patience import Connection
 from ..store.postgres.urls import Place, read_url
 from .doctor import check_clock, check_python
 from .findings import Finding, write_findings
@@ -25,17 +25,28 @@ XMIN_WARN = 600
 """Seconds that the oldest transaction may last before what is deleted after it burdens the queue."""
 DEAD_WARN = 50_000
 
-NEEDED = ("SELECT", "INSERT", "UPDATE", "DELETE")
+SEES_ALL = "SELECT pg_has_role('pg_read_all_stats', 'USAGE')"
 Check = Callable[[Connection, Place], Finding]
 
 
 def check_server(conn: Connection, place: Place) -> Finding:
+    there = migrating.found(conn, place)
     try:
         opening.check_server(conn)
+        migrating.check_kind(there.kind_of(place), there.server)
     except StoreUnavailable as error:
         return Finding("fail", f"{error.what}: {error.why}", error.do)
     version = _one(conn, "SELECT current_setting('server_version')")
-    return Finding("ok", f"PostgreSQL {version}")
+    return Finding("ok", f"{there.server} {version}")
+
+
+def check_role(conn: Connection, place: Place) -> Finding:
+    """Whether this role is let in."""
+    try:
+        admission.check_role(conn, place)
+    except StoreUnavailable as error:
+        return Finding("fail", f"{error.what}: {error.why}", error.do)
+    return Finding("ok", f"{admission.role_of(conn)}{'' if place.prepared else ', by a pooler'}")
 
 
 def check_encoding(conn: Connection, place: Place) -> Finding:
@@ -78,7 +89,7 @@ def check_store(conn: Connection, place: Place) -> Finding:
     if not _there(conn, place):
         do = "create it with: postroom pair TASK --manager M --worker W"
         return Finding("fail", f"no store in schema {place.schema}", do)
-    version, newest = _one(conn, "SELECT version FROM store"), opening.migrations()[-1][0]
+    version, newest = _one(conn, "SELECT version FROM store"), migrating.newest()
     if version > newest:
         return Finding("fail", f"schema version {version}, newer than this postroom", "update postroom")
     if version < newest:
@@ -88,20 +99,26 @@ def check_store(conn: Connection, place: Place) -> Finding:
     return Finding("ok", f"schema {place.schema}, version {version}")
 
 
+def check_order(conn: Connection, place: Place) -> Finding:
+    """Whether numbers are given in the order in which they are asked for, whoever asks."""
+    ahead = _one(conn, "SELECT max(cache_size) FROM pg_sequences WHERE schemaname = $1", place.schema)
+    if ahead > 1:
+        said = f"each connection takes {ahead} numbers at once: mail of several is not in order of acceptance"
+        return Finding(
+            "warn", said, "set the cache of the sequences to 1; on YugabyteDB ysql_sequence_cache_minval=0"
+        )
+    return Finding("ok", "by acceptance")
+
+
 def check_privileges(conn: Connection, place: Place) -> Finding:
     """What this role may do to the tables; that it owns them is needed for migrations only."""
-    lacking = conn.execute(
-        "SELECT relname, need FROM pg_class, unnest($2::text[]) AS need WHERE relkind IN ('r', 'p')"
-        " AND relnamespace = $1::text::regnamespace AND NOT has_table_privilege(pg_class.oid, need)"
-        " UNION ALL SELECT relname, 'USAGE' FROM pg_class WHERE relnamespace = $1::text::regnamespace"
-        " AND CASE relkind WHEN 'S' THEN NOT has_sequence_privilege(pg_class.oid, 'USAGE') ELSE false END"
-        " ORDER BY 1, 2",
-        (place.schema, list(NEEDED)),
-    ).fetchall()
-    if lacking:
-        table, need = lacking[0]
-        do = f"GRANT {need} ON ALL {'SEQUENCES' if need == 'USAGE' else 'TABLES'} IN SCHEMA {place.schema}"
-        return Finding("fail", f"no {need} on {table}, and {len(lacking) - 1} more are lacking", do)
+    if admission.only_looks(conn, place):
+        return Finding("ok", "it may look and change nothing")
+    missing = admission.lacking(conn, place)
+    if missing:
+        first = missing[0]
+        said = f"no {first.need} on {first.on}, and {len(missing) - 1} more are lacking"
+        return Finding("fail", said, first.grant(place, admission.role_of(conn)))
     owner = "SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = $1"
     whose = "owner" if _one(conn, owner, place.schema) else "not the owner: another role migrates"
     return Finding("ok", whose)
@@ -139,6 +156,8 @@ def check_xmin(conn: Connection, place: Place) -> Finding:
     slots = _one(conn, "SELECT count(*) FROM pg_replication_slots WHERE NOT active AND"
                        " (xmin IS NOT NULL OR catalog_xmin IS NOT NULL)")  # fmt: skip
     found = f"the oldest transaction lasts {oldest} s"
+    if not _one(conn, SEES_ALL):
+        found = f"of this role, {found}; those of others are hidden from it"
     more = [f"{n} {what}" for n, what in ((prepared, "prepared transactions"), (slots, "idle slots")) if n]
     if oldest > XMIN_WARN or more:
         do = "end it: until then no dead row is removed"
@@ -149,7 +168,8 @@ def check_xmin(conn: Connection, place: Place) -> Finding:
 def check_connections(conn: Connection, place: Place) -> Finding:
     all_of, ours = conn.execute(
         "SELECT count(*), count(*) FILTER (WHERE datname = current_database() AND application_name = $1"
-        " AND pid <> pg_backend_pid()) FROM pg_stat_activity WHERE backend_type = 'client backend'",
+        " AND pid <> pg_backend_pid()) FROM pg_stat_activity"
+        " WHERE datname IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'",
         (opening.user_name(place.schema),),
     ).fetchone() or (0, 0)
     most = int(_one(conn, "SELECT current_setting('max_connections')"))
@@ -161,6 +181,7 @@ def check_connections(conn: Connection, place: Place) -> Finding:
 
 SERVER: tuple[tuple[str, Check], ...] = (
     ("server", check_server),
+    ("role", check_role),
     ("encoding", check_encoding),
     ("durable", check_durable),
     ("commits", check_commits),
@@ -169,7 +190,18 @@ SERVER: tuple[tuple[str, Check], ...] = (
     ("oldest xmin", check_xmin),
     ("store", check_store),
 )
-STORE: tuple[tuple[str, Check], ...] = (("privileges", check_privileges), ("vacuum", check_vacuum))
+STORE: tuple[tuple[str, Check], ...] = (
+    ("order", check_order),
+    ("privileges", check_privileges),
+    ("vacuum", check_vacuum),
+)
+OF_POSTGRESQL = frozenset({"connection", "durable", "commits", "connections", "oldest xmin", "vacuum"})
+"""What only PostgreSQL itself can be asked."""
+
+
+def asked_of(server: str, checks: tuple[tuple[str, Check], ...]) -> list[tuple[str, Check]]:
+    """Those of the checks that a server can answer."""
+    return [check for check in checks if server == "PostgreSQL" or check[0] not in OF_POSTGRESQL]
 
 
 def examine(url: str) -> list[tuple[str, Finding]]:
@@ -181,10 +213,13 @@ def examine(url: str) -> list[tuple[str, Finding]]:
     except psycopg.Error as error:
         gone = unavailable(error)
         return [*findings, ("server", Finding("fail", gone.why, gone.do))]
+    except StoreUnavailable as error:
+        return [*findings, ("server", Finding("fail", f"{error.what}: {error.why}", error.do))]
     try:
-        findings += [(name, _run(check, conn, place)) for name, check in SERVER]
+        server = migrating.found(conn, place).server
+        findings += [(name, _run(check, conn, place)) for name, check in asked_of(server, SERVER)]
         if _there(conn, place):
-            findings += [(name, _run(check, conn, place)) for name, check in STORE]
+            findings += [(name, _run(check, conn, place)) for name, check in asked_of(server, STORE)]
     finally:
         conn.close()
     return findings
@@ -199,7 +234,7 @@ def _run(check: Check, conn: Connection, place: Place) -> Finding:
 
 
 def _there(conn: Connection, place: Place) -> bool:
-    return bool(_one(conn, "SELECT to_regclass($1) IS NOT NULL", f"{place.schema}.store"))
+    return migrating.found(conn, place).store
 
 
 def _one(conn: Connection, statement: LiteralString, *args: object) -> Any:

@@ -62,4 +62,4 @@ async def opened_gateway(
             background.cancel_scope.cancel()
     finally:
         if keeper is not None:
-            keeper.leave()
+            await keeper.leave()

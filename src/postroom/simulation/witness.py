@@ -62,7 +62,7 @@ class _Witness:
         self._store = store
         self._tell = tell
         self._handle = handle
-        self._open: list[tuple[Operation, Answer]] = []
+        self._open: list[tuple[Sequence[Operation], list[Answer]]] = []
         self._at = 0
 
     def around(
@@ -81,7 +81,7 @@ class _Witness:
 
     def _apply(self, batch: Sequence[Operation], call: Callable[[], Any]) -> list[Answer]:
         answers: list[Answer] = call()
-        self._open += zip(batch, answers, strict=True)
+        self._open.append((batch, answers))
         return answers
 
     def _commit(self, call: Callable[[], Any]) -> None:
@@ -93,8 +93,9 @@ class _Witness:
         self._end(Committed)
 
     def _end(self, kind: type[Committed | Doubted]) -> None:
-        open_, self._open = sorted(self._open, key=_turn), []
-        for operation, answer in open_:
+        open_, self._open = self._open, []
+        told = [one for batch, answers in open_ for one in zip(batch, answers, strict=True)]
+        for operation, answer in sorted(told, key=_turn):
             self._tell(kind(self._at, self._handle, operation, answer))
 
 

@@ -17,14 +17,15 @@ MOST_AT_ONCE = 4
 _limit: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("postroom_looking")
 
 
-async def look(store: Store, read: Callable[[], T]) -> T:
+async def look(store: Store, read: Callable[[], T], *, whole: bool = False) -> T:
     """What ``read`` finds in the store: in a thread where it is on a server, else here and now.
 
-    Only then is this a checkpoint. Cancelled, the thread finishes by itself and its result is dropped.
+    Only in a thread is this a checkpoint. Cancelled, the thread finishes by itself and its result is
+    dropped; ``whole`` waits for its end instead, for what does more than read.
     """
     if not store.is_remote:
         return read()
-    return await trio.to_thread.run_sync(read, abandon_on_cancel=True, limiter=_looking())
+    return await trio.to_thread.run_sync(read, abandon_on_cancel=not whole, limiter=_looking())
 
 
 def _looking() -> trio.CapacityLimiter:

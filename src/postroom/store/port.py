@@ -7,6 +7,9 @@ one batch of operations and committed::
     answers = store.apply(batch)  # one answer for each operation, in order
     store.commit()                # durable when this returns; may run in another thread
 
+Until then the answers may change: an engine whose transactions run side by side may find out last of all
+that another one got in between, and apply the batch anew.
+
 ``GroupCommit`` does this for trio programs, ``transact`` for programs without an event loop.
 Reading never needs the write lock.
 """

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ..mailbox.evidence import Claims
 from ..store.clock import MICROS
-from ..store.errors import PostroomError
+from ..store.errors import PostroomError, StoreUnavailable
 from ..store.port import Store
 from ..store.records import InboxCounts
 from .claim_families import read_claims
@@ -106,7 +106,8 @@ class Reader:
         try:
             reading = attempt()
         except PostroomError as error:
-            self._failed(str(error))
+            told = self._store.is_remote and isinstance(error, StoreUnavailable)
+            self._failed(str(error), told=told)
         else:
             self._latest = reading
             self._at = self._store.clock.now().boot
@@ -114,11 +115,14 @@ class Reader:
                 log.warning("metrics: the store is read again")
             self._failing = False
 
-    def _failed(self, why: str) -> None:
-        """Forget the last reading: a figure that cannot be confirmed must not look current."""
-        if not self._failing:
+    def _failed(self, why: str, *, told: bool = False) -> None:
+        """Forget the last reading: a figure that cannot be confirmed must not look current.
+
+        ``told`` says that the log has it already: a store on a server tells itself that it is away, and back.
+        """
+        if not (self._failing or told):
             log.warning("metrics: the store could not be read: %s", why)
-        self._failing = True
+            self._failing = True
         self._latest = None
         self._at = None
 

@@ -22,7 +22,9 @@ TABLESPACE = "small"
 
 
 class Incident(Struct, frozen=True):
-    """One kind. ``happens`` returns when it is over; ``amount`` is that of `make proof-pg`."""
+    """One kind. ``happens`` returns when it is over; ``amount`` is that of `make proof-pg`, and is done in
+    full, however long it takes, of the kinds that are ``promised``.
+    """
 
     name: str
     title: str
@@ -30,6 +32,7 @@ class Incident(Struct, frozen=True):
     happens: Callable[[Scene], None]
     proxied: bool = False
     cramped: bool = False
+    promised: bool = False
 
 
 def kill(scene: Scene) -> None:
@@ -165,12 +168,12 @@ def small_tablespace(server: PostgresServer) -> Generator[str]:
 
 
 INCIDENTS = (
+    Incident("stop", "the server stopped at once with SIGQUIT, and started", 20, stop_at_once, promised=True),
+    Incident("backend", "a backend terminated, whatever it did", 16, terminate, promised=True),
+    Incident("backends", "all backends terminated", 12, terminate_all, promised=True),
+    Incident("cut", "all links cut", 14, break_links, proxied=True, promised=True),
     Incident("kill", "a node killed with SIGKILL, and begun anew", 20, kill),
     Incident("doze", "a node stopped for longer than its session", 2, doze),
-    Incident("stop", "the server stopped at once with SIGQUIT, and started", 18, stop_at_once),
-    Incident("backend", "a backend terminated, whatever it did", 16, terminate),
-    Incident("backends", "all backends terminated", 10, terminate_all),
-    Incident("cut", "all links cut", 12, break_links, proxied=True),
     Incident("slow", "all links stalled, delayed or trickling for a while", 6, hold_links, proxied=True),
     Incident("dark", "all links half-open", 1, darken_links, proxied=True),
     Incident("down", f"the server away for {DOWN_SECONDS:.0f} s", 2, go_down),

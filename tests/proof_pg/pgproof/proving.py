@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from random import Random
 from uuid import uuid4
 
+import psycopg
 from accounts import Accounts
 from children import Silent
 from postgres_server import PostgresServer
 from psycopg import sql
 
+from postroom.bench.postgres.programs import NoPostgres
 from postroom.store.errors import PostroomError
 
 from .incidents import Incident, small_tablespace
 from .scene import ROLE, Scene, Stuck
 from .table import Row
+
+FAILURES = (Stuck, Silent, PostroomError, NoPostgres, psycopg.Error, subprocess.TimeoutExpired)
+"""What ends a scene before its time: it is told in the table, and the next kind begins."""
 
 PAUSE = (0.2, 1.2)
 """Seconds of undisturbed work between two incidents."""
@@ -32,10 +38,15 @@ def prepare(server: PostgresServer) -> str:
 
 
 def prove(
-    server: PostgresServer, incident: Incident, amount: int, rng: Random, tell: Callable[[str], None]
+    server: PostgresServer,
+    incident: Incident,
+    amount: int,
+    rng: Random,
+    tell: Callable[[str], None],
+    over: Callable[[], bool] = lambda: False,
 ) -> Row:
-    """So many incidents on a store of their own."""
-    row = Row(incident.title, amount)
+    """So many incidents on a store of their own; but one, once time is ``over``, where none are promised."""
+    row = Row(incident.title, amount, promised=incident.promised)
     with ExitStack() as stack:
         options = ""
         if incident.cramped:
@@ -46,28 +57,32 @@ def prove(
                 row.notes = [f"not done, because there can be no small table space here: {error}"]
                 return row
         try:
-            scene = stack.enter_context(
-                Scene(server, f"p{uuid4().hex[:12]}", rng, proxied=incident.proxied, options=options)
-            )
-            _happen(scene, incident, row, tell)
-            _judge(row, scene, scene.finish())
-        except (Stuck, Silent, PostroomError) as error:
+            with Scene(
+                server, f"p{uuid4().hex[:12]}", rng, proxied=incident.proxied, options=options
+            ) as scene:
+                for n in range(amount):
+                    if n and not incident.promised and over():
+                        row.wanted, row.notes = n, [f"{n} of {amount}: time was over"]
+                        break
+                    tell(f"{incident.name} {n + 1}/{amount}, {scene.sender.upto} jobs sent")
+                    _happen(scene, incident, row)
+                judge(row, scene, scene.finish())
+        except FAILURES as error:
             row.stuck += 1
             row.wrong = [*row.wrong, f"{type(error).__name__}: {error}"]
     return row
 
 
-def _happen(scene: Scene, incident: Incident, row: Row, tell: Callable[[str], None]) -> None:
-    for n in range(row.wanted):
-        tell(f"{incident.name} {n + 1}/{row.wanted}, {scene.sender.upto} jobs sent")
-        begins = time.monotonic() + scene.rng.uniform(*PAUSE)
-        scene.until(lambda at=begins: time.monotonic() > at, "a pause is over")  # type: ignore[misc]  # bound here
-        incident.happens(scene)
-        row.seconds = max(row.seconds, scene.goes_on())
-        row.amount += 1
+def _happen(scene: Scene, incident: Incident, row: Row) -> None:
+    begins = time.monotonic() + scene.rng.uniform(*PAUSE)
+    scene.until(lambda: time.monotonic() > begins, "a pause is over")
+    incident.happens(scene)
+    row.seconds = max(row.seconds, scene.goes_on())
+    row.amount += 1
 
 
-def _judge(row: Row, scene: Scene, found: Accounts) -> None:
+def judge(row: Row, scene: Scene, found: Accounts) -> None:
+    """Put into the table what was found when all was done."""
     row.jobs, row.lost, row.duplicated, row.stuck = found.jobs, found.lost, found.duplicated, found.stuck
     row.told = scene.told
     row.wrong = [*scene.wrong, *found.faults, *(f"dead: {life}" for life in found.lives)]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from random import Random
+from subprocess import TimeoutExpired
 from threading import Event, Thread
 from types import TracebackType
 from typing import LiteralString
@@ -26,9 +28,12 @@ from postroom.store.transact import transact
 
 ROLE = "crew"
 NODES = ("a", "b")
+"""Where nothing else is said; the first has a worker that jobs may be sent to before it begins."""
+
 BATCH, ENOUGH = 20, 300
 SESSION_SECONDS = "10"
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
+GIVING_UP_SECONDS = 5.0
 GLANCE_SECONDS = 0.02
 GROWTH = 20
 """So many jobs done after an incident show that work goes on."""
@@ -42,17 +47,24 @@ class Sender(Thread):
     """Sends jobs 1, 2, 3, ... and repeats what nobody knows to have arrived, under the same ids."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(name="sender")
+        super().__init__(name="sender", daemon=True)  # one that is stuck must not keep its process
         self._url = url
-        self._over = Event()
+        self._over, self._for_good = Event(), Event()
         self.upto = self.refused = self.unknown = 0
         self.reasons: Counter[str] = Counter()
         self.wrong: list[str] = []
 
     def run(self) -> None:
+        try:
+            self._go_on_sending()
+        except Exception as error:
+            self.wrong.append(f"the sender has ended with {type(error).__name__}: {error}")
+            raise
+
+    def _go_on_sending(self) -> None:
         store: PostgresStore | None = None
         doubtful = False
-        while doubtful or not self._over.is_set():
+        while (doubtful or not self._over.is_set()) and not self._for_good.is_set():
             try:
                 store = store or open_postgres(self._url, create=False)
                 if not doubtful and store.counts(POOL)[0].ready >= ENOUGH:
@@ -84,6 +96,13 @@ class Sender(Thread):
         self.wrong += [str(answer) for answer in answers if isinstance(answer, PostroomError)]
         self.upto = numbers[-1]
 
+    def give_up(self) -> None:
+        """End with doubts, if there are any; nobody will count."""
+        self._over.set()
+        self._for_good.set()
+        if self.ident is not None:
+            self.join(GIVING_UP_SECONDS)
+
     def stop(self) -> int:
         """End when all that was sent is known to have arrived; how many jobs that is."""
         self._over.set()
@@ -94,15 +113,25 @@ class Sender(Thread):
 
 
 class Scene:
-    """Two nodes and a sender on a store of their own, with a role that may not change its schema.
+    """Nodes and a sender on a store of their own, with a role that may not change its schema.
 
-    ``proxied`` has them reach it by a proxy, ``options`` go to the server when the schema is made.
+    ``proxied`` has them reach it by a proxy, ``options`` go to the server when the schema is made. What a
+    node says goes to a file of its own among the ``logs``, if they are wanted.
     """
 
     def __init__(
-        self, server: PostgresServer, schema: str, rng: Random, *, proxied: bool = False, options: str = ""
+        self,
+        server: PostgresServer,
+        schema: str,
+        rng: Random,
+        *,
+        proxied: bool = False,
+        options: str = "",
+        nodes: Sequence[str] = NODES,
+        logs: Path | None = None,
     ) -> None:
         self.server, self.schema, self.rng = server, schema, rng
+        self._names, self._logs = nodes, logs
         self.told: dict[str, float] = {}
         self.wrong: list[str] = []
         self._stack = ExitStack()
@@ -111,39 +140,46 @@ class Scene:
             f"&{urlencode({'options': options})}".replace("+", "%20") if options else ""
         )
         open_postgres(making, create=True).close()
+        self.nodes: dict[str, Child] = {}
         self.near = open_postgres(server.url(schema), create=False)
         self._stack.callback(self.near.close)
         self.grant()
-        transact(self.near, [Register((InboxSpec(f"worker/{NODES[0]}"), InboxSpec(POOL), InboxSpec(LEDGER)))])
+        transact(self.near, [Register((InboxSpec(f"worker/{nodes[0]}"), InboxSpec(POOL), InboxSpec(LEDGER)))])
         self.url = server.url(schema).replace("postgres@", f"{ROLE}@")
         if proxied:
             self.proxy = self._stack.enter_context(
                 ChaosProxy(self.url.partition("&schema")[0], stall_seconds=1.0)
             )
             self.url = self.proxy.url(schema)
-        self.nodes: dict[str, Child] = {}
+        self.sender = Sender(self.url)
 
     def __enter__(self) -> Scene:
-        self.sender = Sender(self.url)
-        for name in NODES:
-            self.begin(name)
-        self.sender.start()
-        self.goes_on()
+        with self._stack as stack:
+            stack.callback(self._end)
+            for name in self._names:
+                self.begin(name)
+            self.sender.start()
+            self.goes_on()
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._stack:
-            self.sender.stop()
-            for child in self.nodes.values():
-                child.close()
+        self._stack.close()
+
+    def _end(self) -> None:
+        """Whatever is still there, and whether or not it hears."""
+        self.sender.give_up()
+        for child in self.nodes.values():
+            child.close()
 
     def begin(self, name: str) -> None:
         """Start a node, in the place of one that is gone."""
         if name in self.nodes:
             self.nodes[name].close()
-        self.nodes[name] = Child("node", self.url, "--name", name, "--session", SESSION_SECONDS)
+        log = self._logs / name if self._logs else None
+        self.nodes[name] = Child("node", self.url, "--name", name, "--session", SESSION_SECONDS, log=log)
 
     def admin(self, statement: LiteralString) -> None:
         """One statement as the owner of everything; ``{schema}`` and ``{role}`` are filled in."""
@@ -202,7 +238,11 @@ class Scene:
         self.until(lambda: self.done() >= 0 and waiting(self.near) == 0, "all is done")
         for name, child in self.nodes.items():
             child.order()
-            if child.ended(PATIENCE_SECONDS):
+            try:
+                child.ended(PATIENCE_SECONDS)
+            except TimeoutExpired:
+                raise Stuck(f"node {name} does not end") from None
+            if child.process.returncode:
                 self.wrong.append(f"node {name} has ended with {child.process.returncode} at its order")
         self.wrong += self.sender.wrong
         for code, times in self.sender.reasons.items():

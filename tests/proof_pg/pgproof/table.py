@@ -13,7 +13,6 @@ from msgspec import Struct, field
 
 HEADINGS = ("incident", "amount", "jobs", "lost", "duplicated", "stuck", "other", "seconds")
 
-
 HEAD = [
     "# What the proof on PostgreSQL has found",
     "",
@@ -25,7 +24,9 @@ HEAD = [
 
 
 class Row(Struct):
-    """What one kind has done. ``seconds`` is the longest time until work went on."""
+    """What one kind has done. ``seconds`` is the longest time until work went on; ``promised`` is a kind of
+    which so many are promised to be survived: crashes of the server, cut links, killed backends.
+    """
 
     title: str
     wanted: int
@@ -38,10 +39,16 @@ class Row(Struct):
     seconds: float = 0.0
     told: dict[str, float] = field(default_factory=dict[str, float])
     notes: list[str] = []
+    promised: bool = False
 
     @property
     def clean(self) -> bool:
         return not (self.lost or self.duplicated or self.stuck or self.wrong)
+
+    @property
+    def good(self) -> bool:
+        """Clean, and done as often as it was to be."""
+        return self.clean and self.amount >= self.wanted
 
     def cells(self) -> tuple[str, ...]:
         amount = f"{self.amount}" if self.amount >= self.wanted else f"{self.amount} of {self.wanted}"
@@ -58,6 +65,17 @@ def total(rows: Sequence[Row]) -> Row:
         every.wrong = [*every.wrong, *row.wrong]
         every.seconds = max(every.seconds, row.seconds)
     return every
+
+
+def verdict(rows: Sequence[Row]) -> str:
+    """The outcome in one line."""
+    survived = sum(row.amount for row in rows if row.promised)
+    every = total(rows)
+    return (
+        f"{'clean' if all(row.good for row in rows) else 'NOT CLEAN'}:"
+        f" {survived} server crashes, cut links and killed backends survived;"
+        f" accepted and lost {every.lost}, done twice {every.duplicated}"
+    )
 
 
 def lines(rows: Sequence[Row]) -> list[str]:
@@ -109,7 +127,7 @@ def document(rows: Sequence[Row], under: Mapping[str, str]) -> str:
     notes = [f"- {row.title}: {note}" for row in rows for note in row.notes]
     wrong = [f"- {row.title}: {what}" for row in rows for what in row.wrong]
     parts = [
-        HEAD,
+        [*HEAD, f"**{verdict(rows)}**", ""],
         [*body, "", "## Figures", "", *told],
         ["", "## Notes", "", *notes] if notes else [],
         ["", "## What was wrong", "", *wrong] if wrong else [],

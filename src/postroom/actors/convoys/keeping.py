@@ -54,8 +54,11 @@ class Hands(Protocol):
     def after(self, seconds: float, message: object, **envelope: Any) -> str: ...
 
 
-def load(records: TurnRecords, standing: Standing) -> Board:
+async def load(records: TurnRecords, standing: Standing) -> Board:
     """The board of a run that was entered, as its records say."""
+    await records.fetch(CONVOY, [""])
+    await records.fetch(PLAN)
+    await records.fetch(TASK)
     convoy: Convoy = records.get(CONVOY, "", Convoy)
     plan: dict[str, Task] = {task.id: task for _, task in records.all(PLAN, Task)}
     states: dict[str, TaskState] = dict(records.all(TASK, TaskState))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from ...store.errors import PostroomError
 from ..actor import Actor, handles
@@ -72,8 +72,8 @@ class Manager(Actor):
         """The id of the run."""
         return self.address.partition("/")[2]
 
-    @contextmanager
-    def _judging(self) -> Generator[tuple[Board, float]]:
+    @asynccontextmanager
+    async def _judging(self) -> AsyncGenerator[tuple[Board, float]]:
         """The board as it stands, for one verb; then what follows from that is kept and sent.
 
         The board is remembered from turn to turn as long as the state is the same object: a turn that
@@ -81,7 +81,7 @@ class Manager(Actor):
         """
         board, self._board = self._board, None
         if board is None or board.standing is not self.state:
-            board = keeping.load(self.records, self.state)
+            board = await keeping.load(self.records, self.state)
         now = self._wall()
         try:
             yield board, now
@@ -102,7 +102,7 @@ class Manager(Actor):
     @handles(Begin)
     async def begin(self, order: Begin) -> Noted:
         """Set out or go on."""
-        with self._judging() as (board, now):
+        async with self._judging() as (board, now):
             board.standing.logs = order.logs
             coming.begin(board, now)
         return Noted()
@@ -110,7 +110,7 @@ class Manager(Actor):
     @handles(Interrupt)
     async def interrupt(self, order: Interrupt) -> Noted:
         """Start nothing more."""
-        with self._judging() as (board, _):
+        async with self._judging() as (board, _):
             coming.interrupt(board, order.reason)
         return Noted()
 
@@ -119,7 +119,7 @@ class Manager(Actor):
     @handles(Performed)
     async def performed(self, answer: Performed) -> None:
         """Judge how an attempt ended; the same answer again changes nothing."""
-        with self._judging() as (board, now):
+        async with self._judging() as (board, now):
             if answer.result is None:
                 attempts.cut_short(board, answer.task, answer.attempt, "cut short")
             else:
@@ -133,7 +133,7 @@ class Manager(Actor):
             began = state.tries[-1].started if state.tries else now
             return result_of(reply, now - began, board.convoy.allowed)
 
-        self._hear(result)
+        await self._hear(result)
 
     @handles(Bounced)
     async def bounced(self, notice: Bounced) -> None:
@@ -143,14 +143,14 @@ class Manager(Actor):
             asked = board.convoy.agent(state.agent).inbox == notice.recipient
             return bounced(notice) if asked else None
 
-        self._hear(result)
+        await self._hear(result)
 
-    def _hear(self, made: Callable[[Board, TaskState, float], Result | None]) -> None:
+    async def _hear(self, made: Callable[[Board, TaskState, float], Result | None]) -> None:
         """Judge what the message of this turn says of an attempt of somebody who pulls, if it is."""
         found = attempt_of(self.message.correlation_id)
         if found is None:
             return
-        with self._judging() as (board, now):
+        async with self._judging() as (board, now):
             task, attempt = found
             state = board.tasks.get(task)
             result = made(board, state, now) if state is not None else None
@@ -160,19 +160,19 @@ class Manager(Actor):
     @handles(Overdue)
     async def overdue(self, timer: Overdue) -> None:
         """Whoever pulls has taken too long; what it says later is not heard."""
-        with self._judging() as (board, now):
+        async with self._judging() as (board, now):
             attempts.claimed(board, timer.task, timer.attempt, OVERDUE, now)
 
     @handles(Checked)
     async def checked(self, answer: Checked) -> None:
         """Judge what the gates and hooks have said."""
-        with self._judging() as (board, now):
+        async with self._judging() as (board, now):
             attempts.checked(board, answer.task, answer.attempt, answer.notes, now)
 
     @handles(Reviewed)
     async def reviewed(self, answer: Reviewed) -> None:
         """Judge what the reviewers have said."""
-        with self._judging() as (board, now):
+        async with self._judging() as (board, now):
             attempts.reviewed(
                 board,
                 answer.task,
@@ -187,7 +187,7 @@ class Manager(Actor):
     @handles(ConvoyChecked)
     async def convoy_checked(self, answer: ConvoyChecked) -> None:
         """Judge what the hooks and gates of the whole convoy have said."""
-        with self._judging() as (board, _):
+        async with self._judging() as (board, _):
             if (answer.life, answer.look) == (board.standing.life, board.standing.looks):
                 coming.convoy_checked(board, answer.point, answer.notes)
 
@@ -196,19 +196,19 @@ class Manager(Actor):
     @handles(Rested)
     async def rested(self, timer: Rested) -> None:
         """Go on with a task that paused."""
-        with self._judging() as (board, _):
+        async with self._judging() as (board, _):
             attempts.rested(board, timer.task, timer.attempt)
 
     @handles(Askable)
     async def askable(self, timer: Askable) -> None:
         """Go on with the tasks that waited for an agent."""
-        with self._judging() as (board, _):
+        async with self._judging() as (board, _):
             attempts.askable(board, timer.agent)
 
     @handles(TimeIsUp)
     async def time_is_up(self, _: TimeIsUp) -> None:
         """See whether the budget of time is used up."""
-        with self._judging() as (board, now):
+        async with self._judging() as (board, now):
             time_is_up(board, now)
 
     # Orders
@@ -216,12 +216,14 @@ class Manager(Actor):
     @handles(Again)
     async def again(self, order: Again) -> Obeyed | Refused:
         """Have tasks done again."""
-        return self._obey(lambda board, _: orders.again(board, order.tasks, order.by))
+        return await self._obey(lambda board, _: orders.again(board, order.tasks, order.by))
 
     @handles(Cancel)
     async def cancel(self, order: Cancel) -> Obeyed | Refused:
         """Cancel tasks."""
-        return self._obey(lambda board, now: orders.cancel(board, order.tasks, redact(order.reason)[0], now))
+        return await self._obey(
+            lambda board, now: orders.cancel(board, order.tasks, redact(order.reason)[0], now)
+        )
 
     @handles(Inject)
     async def inject(self, order: Inject) -> Obeyed | Refused:
@@ -231,17 +233,17 @@ class Manager(Actor):
             orders.inject(board, order.task, order.by, order.key)
             return [order.task.id]
 
-        return self._obey(judge)
+        return await self._obey(judge)
 
     @handles(Allow)
     async def allow(self, order: Allow) -> Obeyed | Refused:
         """Add to the budget."""
-        return self._obey(lambda board, now: orders.allow(board, order.more, order.by, now))
+        return await self._obey(lambda board, now: orders.allow(board, order.more, order.by, now))
 
     @handles(SettleDispute)
     async def settle_dispute(self, order: SettleDispute) -> Obeyed | Refused:
         """A person decides about a disputed task."""
-        return self._obey(
+        return await self._obey(
             lambda board, now: orders.settle_dispute(
                 board, order.task, order.resolution, order.by, redact(order.text)[0], now
             )
@@ -250,14 +252,14 @@ class Manager(Actor):
     @handles(ResolveDead)
     async def resolve_dead(self, order: ResolveDead) -> Obeyed | Refused:
         """Somebody has seen to a dead letter."""
-        return self._obey(
+        return await self._obey(
             lambda board, _: orders.resolve_dead(board, order.task, order.by, redact(order.text)[0])
         )
 
-    def _obey(self, judge: Judge) -> Obeyed | Refused:
+    async def _obey(self, judge: Judge) -> Obeyed | Refused:
         """Do what somebody orders. What is refused is refused before anything was changed."""
         try:
-            with self._judging() as (board, now):
+            async with self._judging() as (board, now):
                 was_over = is_over(board.status)
                 done = judge(board, now)
                 reopened = was_over and not is_over(board.status)

@@ -48,7 +48,7 @@ async def give(office: System, run: str, order: object, *, seconds: float = ANSW
     await office.start(manager, noting)
     try:
         answer = await _ask(office, manager, order, seconds)
-        played = player_of(office.store, run) not in ("", office.name)
+        played = await office.look(player_of, office.store, run) not in ("", office.name)
     finally:
         with trio.CancelScope(shield=True):
             await office.stop(manager)

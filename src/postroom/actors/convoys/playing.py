@@ -13,6 +13,7 @@ import trio
 from ...mailbox.doorbell import Bell
 from ...store.clock import MICROS
 from ...store.errors import Conflict
+from ...store.looking import look
 from ...store.port import Store
 from ...store.records import Control, InboxSpec, Register, Switch
 from ..system import System
@@ -98,15 +99,15 @@ async def play(
     await office.start(
         manager_of(run), partial(Manager, bells.ring, partial(wall_of, office.store), halts.halt)
     )
-    _check_ours(office, run)
+    await _check_ours(office, run)
     await trio.to_thread.run_sync(kill_leftovers, run, str(logs))
     # Mail for the others waits until the manager has looked over what was left from last time.
     inboxes = (*crew_of(run), convoy.budget.owner)
     await office.commit.submit(Register(tuple(InboxSpec(address) for address in inboxes)))
     await _tell(office, run, Begin(str(logs)))
     ledger = ledger or Ledger(office.store)
-    life = _standing(ledger, run).life
-    jobs = Jobs(run, str(logs), partial(_plan, ledger, run))
+    life = (await look(office.store, partial(_standing, ledger, run))).life
+    jobs = Jobs(run, str(logs), partial(look, office.store, partial(_plan, ledger, run)))
     worker = partial(Worker, halts, Calls(), jobs, life)
     await office.start(worker_of(run), worker, concurrency=convoy.concurrency)
     await office.start(checker_of(run), partial(Checker, halts, jobs, life), concurrency=CHECKS_AT_ONCE)
@@ -114,10 +115,10 @@ async def play(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_interrupt_on, stop, office, run, halts, bells)
         nursery.start_soon(_keep_journal, office.store, run, logs / NAME, bells.journal)
-        report = await _watch(ledger, run, convoy, stop, bells, watch)
+        report = await _watch(office.store, ledger, run, convoy, stop, bells, watch)
         nursery.cancel_scope.cancel()
-    _settle_journal(office.store, run, logs / NAME)
-    if ledger.is_over(run):
+    await look(office.store, partial(_settle_journal, office.store, run, logs / NAME), whole=True)
+    if await look(office.store, partial(ledger.is_over, run)):
         await _end(office, run)
     return report
 
@@ -144,9 +145,9 @@ def wall_of(store: Store) -> float:
     return store.clock.now().wall / MICROS
 
 
-def _check_ours(office: System, run: str) -> None:
+async def _check_ours(office: System, run: str) -> None:
     """The manager lives once; if it is not here, another process plays this run."""
-    if player_of(office.store, run) != office.name:
+    if await office.look(player_of, office.store, run) != office.name:
         raise Conflict(
             f"run {run} is being played", "another process does it", "wait for its end, or stop it first"
         )
@@ -170,12 +171,18 @@ async def _interrupt_on(stop: trio.Event, office: System, run: str, halts: Halts
 
 
 async def _watch(
-    ledger: Ledger, run: str, convoy: Convoy, stop: trio.Event, bells: Bells, watch: Callable[[Report], None]
+    store: Store,
+    ledger: Ledger,
+    run: str,
+    convoy: Convoy,
+    stop: trio.Event,
+    bells: Bells,
+    watch: Callable[[Report], None],
 ) -> Report:
     """Report every change, until the run is over or waits, and nothing runs any more."""
     while True:
         began = trio.current_time()
-        report = ledger.report(run)
+        report = await look(store, partial(ledger.report, run))
         assert report is not None, "the manager has answered, so the run has set out"
         watch(report)
         if bells.late or _rests(report, convoy, stop):
@@ -184,13 +191,13 @@ async def _watch(
             await bells.still.wait()
         with trio.move_on_after(LOOK_SECONDS):
             await bells.changed.wait()
-            await _committed(ledger, run, report.standing.pages)
+            await _committed(store, partial(_standing, ledger, run), report.standing.pages)
 
 
-async def _committed(ledger: Ledger, run: str, page: int) -> None:
+async def _committed(store: Store, standing: Callable[[], Standing], page: int) -> None:
     """Wait for the record of what has changed: bells ring in the turn, a moment before its commit."""
     gap = FIRST_GAP
-    while _standing(ledger, run).pages == page:
+    while (await look(store, standing)).pages == page:
         await trio.sleep(gap)
         gap = min(2 * gap, LONGEST_GAP)
 

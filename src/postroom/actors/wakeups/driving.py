@@ -19,7 +19,7 @@ from ...store.commit import GroupCommit
 from ...store.errors import Conflict, LostLease, StoreUnavailable
 from ...store.looking import look
 from ...store.port import Store
-from ...store.records import CloseSession, OpenSession, Put, RenewSession, Session
+from ...store.records import CloseSession, OpenSession, Put, RenewSession, Session, Write
 from ...store.transact import transact_one
 from ..dispatcher import Duty, dispatch
 from ..loops import budgets
@@ -124,11 +124,12 @@ class Housekeeping:
             self._session = opened.id
             return
 
-    def leave(self) -> None:
-        """Close the session once ``commit`` has ended, so that others need not wait for its end."""
+    async def leave(self) -> None:
+        """Close the session once ``commit`` has ended, so that others need not wait for its end. Shielded."""
         if self._session:
-            with suppress(StoreUnavailable):  # it is seen to be gone, or lapses
-                transact_one(self._store, CloseSession(self._session))
+            closing = partial(transact_one, self._store, CloseSession(self._session))
+            with suppress(StoreUnavailable), trio.CancelScope(shield=True):
+                await look(self._store, closing, whole=True)  # else it is seen to be gone, or lapses
 
 
 async def drive(
@@ -149,7 +150,7 @@ async def drive(
             nursery.start_soon(house.run)
             task_status.started()
     finally:
-        house.leave()
+        await house.leave()
 
 
 def _wakes_spent(store: Store, task: str) -> bool:
@@ -183,11 +184,16 @@ async def _rest(store: Store, commit: GroupCommit) -> None:
     """End the autopilots of tasks in which nothing happens, also if no heartbeat has done so."""
     while True:
         await trio.sleep(REST_SECONDS)
-        for task, (pilot, _) in autopilot.PILOTS.all(store).items():
+        found = await look(store, partial(autopilot.PILOTS.all, store))
+        for task, (pilot, _) in found.items():
             if pilot.state is not autopilot.PilotState.RUNNING:
                 continue
-            binding = pairs.find(store, task)[0]
-            write = None if binding is None else autopilot.rested(store, binding)
+            write = await look(store, partial(_rested, store, task))
             if write is not None:
                 with suppress(Conflict):  # somebody has just said otherwise
                     await commit.submit(Put((write,)))
+
+
+def _rested(store: Store, task: str) -> Write | None:
+    binding = pairs.find(store, task)[0]
+    return None if binding is None else autopilot.rested(store, binding)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from ...store.errors import StoreUnavailable
+from ...store.looking import look
 from ...store.port import Store
 from ...store.records import InboxCounts
 
@@ -30,4 +31,6 @@ async def patrol(look_around: Callable[[], Awaitable[None]], seconds: float) -> 
 
 async def counted(store: Store) -> list[InboxCounts]:
     """The counts of all inboxes, read beside the event loop where a read may take long."""
-    return await trio.to_thread.run_sync(store.counts) if store.commits_in_thread else store.counts()
+    if store.commits_in_thread and not store.is_remote:
+        return await trio.to_thread.run_sync(store.counts)
+    return await look(store, store.counts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ...mailbox import pairs
 from ...mailbox.address import role_of
@@ -19,7 +19,7 @@ class Sides:
     """The sides of all bindings.
 
     A worker's task is a record of its own. A manager may have many tasks: they are remembered from
-    when ``load`` last read all bindings, and each is read again before it is believed.
+    the last ``load`` of all bindings, and each is read again before it is believed.
     """
 
     def __init__(self, store: Store, wanted: Wanted) -> None:
@@ -28,11 +28,11 @@ class Sides:
         self._tasks: dict[str, list[str]] = {}
         self._members: dict[str, list[str]] = {}
 
-    def load(self) -> None:
-        """Read all bindings."""
+    def load(self, bindings: Iterable[Binding]) -> None:
+        """Remember all bindings, as they were read just now."""
         tasks: dict[str, list[str]] = {}
         members: dict[str, set[str]] = {}
-        for binding in pairs.bindings(self._store):
+        for binding in bindings:
             if binding.state != ACTIVE:
                 continue
             tasks.setdefault(binding.manager, []).append(binding.task)

@@ -7,12 +7,13 @@ that was reserved and perhaps not sent stays pending until its window ends, and 
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf
 from random import Random
 
 import trio
 
-from ...mailbox import wakes
+from ...mailbox import pairs, wakes
 from ...mailbox.address import SHARED
 from ...mailbox.ids import IdMaker
 from ...mailbox.verbs import claimable
@@ -20,6 +21,7 @@ from ...mailbox.wakes import Wake
 from ...store.clock import MICROS
 from ...store.commit import GroupCommit
 from ...store.errors import StoreUnavailable
+from ...store.looking import look
 from ...store.port import Store
 from . import planning
 from .alarms import Alarms
@@ -100,7 +102,7 @@ class Wakener:
                 await trio.lowlevel.checkpoint()
                 for inbox in self._alarms.due(trio.current_time()):
                     try:
-                        self._attend(inbox, nursery)
+                        await self._attend(inbox, nursery)
                     except StoreUnavailable:
                         self._alarms.later(inbox, AGAIN_SECONDS)
 
@@ -108,66 +110,80 @@ class Wakener:
 
     async def _look_around(self) -> None:
         """Read the bindings, and set alarms by what the store holds now."""
-        self._load()
+        await self._load()
+        found = await look(self._store, partial(wakes.WAKES.all, self._store))
         now = trio.current_time()
-        for address, (wake, _) in wakes.WAKES.all(self._store).items():
+        for address, (wake, _) in found.items():
             if wake.state in wakes.UNDER_WAY:
                 self._alarms.set(address, now + wakes.left_us(self._store.clock, wake) / MICROS)
         for counts in await counted(self._store):
             if counts.ready and not counts.paused:
                 self._alarms.set(counts.inbox, now + self._debounce)
 
-    def _load(self) -> None:
-        self._sides.load()
-        self._loaded = trio.current_time()
+    async def _load(self) -> None:
+        began = trio.current_time()
+        bindings = await look(self._store, partial(pairs.bindings, self._store))
+        self._sides.load(bindings)
+        self._loaded = began
 
     # Judging one address
 
-    def _attend(self, inbox: str, nursery: trio.Nursery) -> None:
+    async def _attend(self, inbox: str, nursery: trio.Nursery) -> None:
         if inbox.startswith(SHARED):
-            self._attend_shared(inbox, nursery)
+            await self._attend_shared(inbox, nursery)
         else:
-            self._judge(inbox, nursery)
+            await self._judge(inbox, nursery)
 
-    def _judge(self, address: str, nursery: trio.Nursery) -> bool:
-        """Look at an address and do what the rules say; whether it is being woken now."""
+    async def _judge(self, address: str, nursery: trio.Nursery) -> bool:
+        """Look at an address and do what the rules say; whether it is being woken now.
+
+        One address at a time: what others do meanwhile shows when the wake is reserved.
+        """
         if address in self._busy:
             return True
-        look = self._look(address)
-        if look is None:
+        found = await self._look(address)
+        if found is None:
             return False
-        status, reason = look.verdict
+        status, reason = found.verdict
         if reason is not Reason.NO_THREAD:
             self._blocked.discard(address)
         if status is Status.READY and self._rests(address):
             return False
         if status is Status.READY:
             self._busy.add(address)
-            nursery.start_soon(self._wake, look)
+            nursery.start_soon(self._wake, found)
             return True
-        self._note(look, reason, nursery)
+        self._note(found, reason, nursery)
         return False
 
-    def _look(self, address: str) -> Look | None:
+    async def _look(self, address: str) -> Look | None:
         """What there is to know of an address; None if nobody is to wake it."""
+        found = await look(self._store, partial(self._found, address))
+        if found is None:
+            await self._ask_later(address)
+        return found
+
+    def _found(self, address: str) -> Look | None:
         side = self._sides.of(address)
         if side is None:
-            self._ask_later(address)
             return None
         binding, role = side
         return planning.look(self._store, binding.task, role, address)
 
-    def _ask_later(self, address: str) -> None:
+    async def _ask_later(self, address: str) -> None:
         """It may be the manager of a binding made since all were read: read them again, not too often."""
-        if self._sides.knows(address) or not planning.has_thread(self._store, address):
+        if not await look(self._store, partial(self._is_new, address)):
             return
         age = trio.current_time() - self._loaded
         if age < RELOOK_SECONDS:
             self._alarms.later(address, RELOOK_SECONDS - age)
             return
-        self._load()
-        if self._sides.knows(address):
+        await self._load()
+        if await look(self._store, partial(self._sides.knows, address)):
             self._alarms.later(address, 0.0)
+
+    def _is_new(self, address: str) -> bool:
+        return not self._sides.knows(address) and planning.has_thread(self._store, address)
 
     def _rests(self, address: str) -> bool:
         """Whether its last turn ended so lately that it may yet poll by itself."""
@@ -178,45 +194,45 @@ class Wakener:
         self._flew.pop(address, None)
         return False
 
-    def _note(self, look: Look, reason: Reason, nursery: trio.Nursery) -> None:
+    def _note(self, found: Look, reason: Reason, nursery: trio.Nursery) -> None:
         """Have it looked at again when that may matter; count what is over, and what is blocked."""
-        address = look.address
+        address = found.address
         if reason is Reason.WAKE_PENDING:
-            self._alarms.later(address, wakes.left_us(self._store.clock, look.wake) / MICROS)
+            self._alarms.later(address, wakes.left_us(self._store.clock, found.wake) / MICROS)
         elif reason is Reason.JOINING:
-            self._alarms.later(address, look.joining_us / MICROS)
-        elif reason is Reason.IN_FLIGHT and look.mail:
+            self._alarms.later(address, found.joining_us / MICROS)
+        elif reason is Reason.IN_FLIGHT and found.mail:
             self._flew[address] = trio.current_time()
             self._alarms.later(address, RELOOK_SECONDS)
         elif reason is Reason.NO_THREAD:
             self._alarms.later(address, BLOCKED_SECONDS)
             if address not in self._blocked:
                 self._blocked.add(address)
-                nursery.start_soon(self._put, look, wakes.blocked(look.wake))
+                nursery.start_soon(self._put, found, wakes.blocked(found.wake))
                 return
-        if wakes.overdue(self._store.clock, look.wake):
-            nursery.start_soon(self._put, look, wakes.settled(self._store.clock, look.wake))
+        if wakes.overdue(self._store.clock, found.wake):
+            nursery.start_soon(self._put, found, wakes.settled(self._store.clock, found.wake))
 
-    def _attend_shared(self, inbox: str, nursery: trio.Nursery) -> None:
+    async def _attend_shared(self, inbox: str, nursery: trio.Nursery) -> None:
         """Have some of a role look whether they are to take its shared mail, not all at once."""
-        left = claimable(self._store, inbox)
+        left = await look(self._store, partial(claimable, self._store, inbox))
         if not left:
             return
         self._alarms.later(inbox, RELOOK_SECONDS)
         role = inbox.removeprefix(SHARED)
         for address in self._sides.members(role, self._rng.random())[: CANDIDATES * left]:
-            if self._judge(address, nursery):
+            if await self._judge(address, nursery):
                 left -= 1
             if not left:
                 return
 
-    async def _wake(self, look: Look) -> None:
+    async def _wake(self, found: Look) -> None:
         try:
-            again = await self._waking.wake(look)
+            again = await self._waking.wake(found)
         finally:
-            self._busy.discard(look.address)
+            self._busy.discard(found.address)
         if again < inf:
-            self._alarms.later(look.address, again)
+            self._alarms.later(found.address, again)
 
-    async def _put(self, look: Look, wake: Wake) -> None:
-        await self._waking.note(wakes.write(look.address, wake, look.version))
+    async def _put(self, found: Look, wake: Wake) -> None:
+        await self._waking.note(wakes.write(found.address, wake, found.version))

@@ -7,6 +7,7 @@ have had its effect: it stays pending, and counts as lost when its window has en
 from __future__ import annotations
 
 import logging
+from functools import partial
 from math import inf
 
 import trio
@@ -17,6 +18,7 @@ from ...mailbox.wakes import Wake
 from ...store.clock import MICROS
 from ...store.commit import GroupCommit
 from ...store.errors import Conflict, StoreUnavailable
+from ...store.looking import look
 from ...store.port import Store
 from ...store.records import Put, Write
 from ...store.urls import from_anywhere
@@ -52,38 +54,38 @@ class Waking:
         self._url = from_anywhere(store.url)
         self._failures: dict[str, int] = {}
 
-    async def wake(self, look: Look) -> float:
+    async def wake(self, found: Look) -> float:
         """Wake whoever was found ready, unless it turns out needless.
 
         Returns in how many seconds it is to be looked at again; infinity for not until a bell rings.
         """
         try:
             async with self._slots:
-                order = await self._reserve(look)
+                order = await self._reserve(found)
                 return SOON_SECONDS if order is None else await self._drive(order)
         except StoreUnavailable as error:
-            log.warning("%s is not woken: %s", look.address, error)
+            log.warning("%s is not woken: %s", found.address, error)
             return AGAIN_SECONDS
 
-    async def _reserve(self, look: Look) -> Order | None:
+    async def _reserve(self, found: Look) -> Order | None:
         """Make the wake ours, durably; None if it polled meanwhile, or somebody else wakes it."""
-        assert look.thread_id is not None, "only who has a thread is ready"
+        assert found.thread_id is not None, "only who has a thread is ready"
         receipt = id_text(self._ids.new())
-        reserved = wakes.reserved(self._store.clock, look.wake, receipt, look.thread_id)
-        writes = [wakes.write(look.address, reserved, look.version), *planning.share_taken(look)]
+        reserved = wakes.reserved(self._store.clock, found.wake, receipt, found.thread_id)
+        writes = [wakes.write(found.address, reserved, found.version), *planning.share_taken(found)]
         try:
             await self._commit.submit(Put(tuple(writes)))
         except Conflict:
             return None
         except StoreUnavailable:
-            if self._ours(look.address, receipt) is None:
+            if await self._ours(found.address, receipt) is None:
                 raise
-        text = rules.prompt(look.task, look.role, look.address, self._url)
-        return Order(look.task, look.role, look.address, look.thread_id, text, receipt)
+        text = rules.prompt(found.task, found.role, found.address, self._url)
+        return Order(found.task, found.role, found.address, found.thread_id, text, receipt)
 
-    def _ours(self, address: str, receipt: str) -> tuple[Wake, int] | None:
+    async def _ours(self, address: str, receipt: str) -> tuple[Wake, int] | None:
         """The wake of an address and its version, if it is still the one of this receipt."""
-        wake, version = wakes.find(self._store, address)
+        wake, version = await look(self._store, partial(wakes.find, self._store, address))
         return (wake, version) if wake.receipt == receipt else None
 
     async def _drive(self, order: Order) -> float:
@@ -94,7 +96,7 @@ class Waking:
                 await trio.sleep(PAUSE_SECONDS)
             if trio.current_time() >= deadline:
                 break
-            if not self._still_ready(order):
+            if not await self._still_ready(order):
                 await self._end(order, Delivered.FAILED)
                 return SOON_SECONDS
             delivered = await self._ask(order, deadline)
@@ -105,17 +107,18 @@ class Waking:
             failures = self._failures[order.address] = self._failures.get(order.address, 0) + 1
             return min(FIRST_RETRY_SECONDS * (1 << min(failures - 1, 16)), LONGEST_RETRY_SECONDS)
         self._failures.pop(order.address, None)
-        found = self._ours(order.address, order.receipt)
+        found = await self._ours(order.address, order.receipt)
         return inf if found is None else wakes.left_us(self._store.clock, found[0]) / MICROS
 
-    def _still_ready(self, order: Order) -> bool:
+    async def _still_ready(self, order: Order) -> bool:
         """Whether the rules still say so, not counting our own reservation."""
-        if self._ours(order.address, order.receipt) is None:
+        if await self._ours(order.address, order.receipt) is None:
             return False
-        look = planning.look(self._store, order.task, order.role, order.address)
-        if look.thread_id != order.thread_id:
+        again = partial(planning.look, self._store, order.task, order.role, order.address)
+        found = await look(self._store, again)
+        if found.thread_id != order.thread_id:
             return False
-        return planning.without_pending(look).verdict[0] is Status.READY
+        return planning.without_pending(found).verdict[0] is Status.READY
 
     async def _ask(self, order: Order, deadline: float) -> Delivered:
         with trio.move_on_at(deadline):
@@ -127,7 +130,7 @@ class Waking:
 
     async def _end(self, order: Order, delivered: Delivered) -> None:
         """Write what became of a wake, unless its address has polled meanwhile. Unknown stays as it is."""
-        found = self._ours(order.address, order.receipt)
+        found = await self._ours(order.address, order.receipt)
         if found is None or delivered is Delivered.UNKNOWN:
             return
         wake, version = found

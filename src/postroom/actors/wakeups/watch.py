@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from math import inf
 
 import trio
@@ -14,6 +15,7 @@ from ...mailbox.pairs import ACTIVE, Binding
 from ...store.clock import MICROS
 from ...store.commit import GroupCommit
 from ...store.errors import Refused, StoreUnavailable
+from ...store.looking import look
 from ...store.port import Store
 from . import planning, stale
 from .alarms import Alarms
@@ -59,13 +61,22 @@ class StaleWatch:
         for counts in await counted(self._store):
             if counts.leased:
                 self._alarms.later(counts.inbox, 0.0)
-        for address, (wake, _) in wakes.WAKES.all(self._store).items():
+        found = await look(self._store, partial(wakes.WAKES.all, self._store))
+        for address, (wake, _) in found.items():
             if wake.shared:
                 self._alarms.later(address, 0.0)
 
     async def _look(self, address: str) -> float:
         """Seconds until it is to be looked at again; infinity if it holds nothing, or never gave a sign."""
         await trio.lowlevel.checkpoint()
+        found = await look(self._store, partial(self._judged, address))
+        if not isinstance(found, tuple):
+            return found
+        await self._tell(*found)
+        return STALE_SECONDS
+
+    def _judged(self, address: str) -> float | tuple[Binding, Heartbeat]:
+        """Whose last sign of life is too old while it holds mail; else what ``_look`` answers."""
         task = pairs.task_of(self._store, address)[0]
         binding = None if task is None else pairs.find(self._store, task)[0]
         if binding is None or binding.state != ACTIVE:
@@ -78,8 +89,7 @@ class StaleWatch:
             return STALE_SECONDS - age_us(clock, last.at) / MICROS
         if not planning.holds_mail(self._store, address, wakes.find(self._store, address)[0]):
             return inf
-        await self._tell(binding, last)
-        return STALE_SECONDS
+        return binding, last
 
     async def _tell(self, binding: Binding, last: Heartbeat) -> None:
         try:

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from ...store.postgres.statements import prepare
+from ...store.postgres.dumpers import prepare
 from ..limit import SEND_BATCH, Fresh
 from ..rows import Params
 from .places import address, drop_schema, make_schema, prefix

@@ -15,6 +15,7 @@ from .. import between
 from ..depth import BATCH, Engine
 from ..ground import ROOMY, new_url
 from ..rows import Measured, Params
+from .filling import Filler
 from .places import connected
 
 CLIENTS = (1, 2, 4, 8)
@@ -59,27 +60,36 @@ def _roomy(params: Params, name: str) -> str:
 def depth(params: Params) -> Measured:
     """Send, claim and ack of 200, with ever more waiting and as many done; the dearest against the cheapest.
 
-    It goes on for ``fill_seconds``; how far it came is in the detail.
+    What waits and what is done is copied there past the rules, for ``fill_seconds`` in all; how far it came
+    is in the detail, and so is how long that took.
     """
-    engine = Engine(new_url(params, "depth"), 1, params)
-    end = time.perf_counter() + params.fill_seconds
+    url = new_url(params, "depth")
+    engine = Engine(url, 1, params)
+    engine.send(2)
+    waiting = done = engine.claim_and_ack(["bench/0"], 1)
+    filler = Filler(params.postgres, url)
+    began = time.perf_counter()
+    end, measuring = began + params.fill_seconds, 0.0
     costs: dict[int, float] = {}
-    waiting = done = 0
     for wanted in DEPTHS:
-        while min(waiting, done) < wanted and time.perf_counter() < end:
-            if waiting <= done:
-                waiting += engine.fill(2_000, params.fill_seconds)
-            else:
-                engine.send(BATCH)
-                done += engine.claim_and_ack(["bench/0"])
+        more = filler.fill(wanted - waiting, wanted - done, end + measuring)
+        waiting, done = waiting + more[0], done + more[1]
         if min(waiting, done) < wanted:
             break
+        measured = time.perf_counter()
         costs[wanted] = statistics.median(_cycle(engine) for _ in range(SAMPLES)) * 1e6
+        done += SAMPLES * BATCH
+        measuring += time.perf_counter() - measured
+    filled = time.perf_counter() - began - measuring
+    filler.close()
     engine.close()
     detail = {f"at_{wanted}_us": cost for wanted, cost in costs.items()}
     few = costs.get(DEPTHS[0], 0.0)
     dearest = max(costs.values(), default=0.0)
-    return Measured(dearest / few if few else 0.0, {**detail, "waiting": waiting, "done": done})
+    return Measured(
+        dearest / few if few else 0.0,
+        {**detail, "waiting": waiting, "done": done, "filled_s": filled},
+    )
 
 
 def _cycle(engine: Engine) -> float:

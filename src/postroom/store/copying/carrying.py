@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ..clock import Instant
-from ..rules.timekeeping import STEP
 from ..states import FENCE_BITS, State, fence
 from .sides import Row
-from .tables import EVENT_COLUMNS, EVENTS, MESSAGE, MESSAGES, RECORDS, SESSION, SESSIONS
+from .tables import EVENT_COLUMNS, EVENTS, MESSAGE, MESSAGES, SESSION, SESSIONS
 
 CLAIMS = (1 << FENCE_BITS) - 1
 _STATE, _RANK, _FENCE, _DUE_AT, _EXPIRES_AT, _EXPIRES_BOOT = map(
@@ -30,13 +29,11 @@ class Carrying:
         self._later = target.boot - source.boot
 
     def carried(self, what: int, rows: Iterable[Row]) -> Iterator[Row]:
-        """Rows as they are to be on the other side."""
+        """Rows as they are to be on the other side, one for each."""
         if what == MESSAGES:
             return map(self._message, rows)
         if what == SESSIONS:
             return map(self._session, rows)
-        if what == RECORDS:  # how far somebody has set a clock says nothing of another
-            return (row for row in rows if tuple(row[:3]) != STEP)
         return map(_without_nul, rows) if what == EVENTS else iter(rows)
 
     def _message(self, row: Row) -> Row:

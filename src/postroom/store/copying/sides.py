@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from ..clock import Instant
 from ..records import Verification
+from .mark import Mark
 
 Row = Sequence[Any]
 
@@ -29,8 +30,8 @@ class Side(Protocol):
         """How many rows there are of one of ``tables.NAMES``."""
         ...
 
-    def rows(self, what: int) -> Iterator[Row]:
-        """All of them, in order."""
+    def rows(self, what: int, after: int = 0) -> Generator[Row]:
+        """All of them in order, but for so many at the beginning; to be closed."""
         ...
 
 
@@ -39,19 +40,44 @@ class Source(Side, Protocol):
 
     def head(self) -> Head: ...
 
+    def signs(self) -> tuple[int, ...]:
+        """What ``tables.SIGNS`` are here."""
+        ...
+
     def in_use(self) -> str:
         """Who is using it still, in words; empty if it is stopped."""
         ...
 
 
 class Target(Side, Protocol):
-    """A store that does not exist for anybody else until it is ``finish``ed."""
+    """A store that does not exist for anybody else until it is ``finish``ed.
 
-    def begin(self, head: Head) -> None: ...
+    What was begun and written stays there for a later copy to go on with, until it is ``discard``ed.
+    """
 
-    def write(self, what: int, rows: Iterable[Row]) -> None: ...
+    schema: int
+    """The version of its tables."""
 
-    def settle(self) -> None:
+    mark: Mark | None
+    """Of the copy that was begun there; None if none was."""
+
+    def is_whole(self) -> bool:
+        """Whether all of it is there, compared and verified, and only has to be ``finish``ed."""
+        ...
+
+    def begin(self, mark: Mark, head: Head) -> None:
+        """Make empty tables. Durable."""
+        ...
+
+    def write(self, what: int, rows: Iterable[Row]) -> None:
+        """Add rows after those that are there. Durable."""
+        ...
+
+    def close_up(self) -> None:
+        """All is written: from here to the end is one transaction."""
+        ...
+
+    def settle(self, head: Head) -> None:
         """What a reboot does: nobody holds anything any more."""
         ...
 
@@ -59,4 +85,8 @@ class Target(Side, Protocol):
 
     def finish(self) -> None:
         """Let it be the store, durably."""
+        ...
+
+    def discard(self) -> None:
+        """Throw away what is there of the copy; another may begin."""
         ...

@@ -1,8 +1,9 @@
 """Doorbells between machines: a notice after a commit, and an ear that hears those of others.
 
-A notice says nothing but that somebody has committed. It goes out at most every ``GAP_SECONDS``, on a
-connection of its own, because committing with a notice takes a lock of the whole server (PostgreSQL
-before 19). Nothing depends on it: without one, everybody looks every ``LOOK_SECONDS``.
+A notice says nothing but that somebody has committed. It goes out at most every ``GAP_SECONDS``, right
+after a commit or, where that would be too soon, later on a connection of its own; never within what it
+tells of, because committing with a notice takes a lock of the whole server (PostgreSQL before 19).
+Nothing depends on it: without one, everybody looks every ``LOOK_SECONDS``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import psycopg
 
 from ..errors import StoreUnavailable
 from .outage import Outage
-from .statements import Connection
+from .patience import Connection
 
 GAP_SECONDS = 0.005
 LOOK_SECONDS = 0.25
@@ -43,15 +44,28 @@ class Bells:
         self._ears: set[int] = set()
         self._told = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._to_tell = self._closed = False
+        self._not_before = 0.0
+        self._sender = 0
         self._heard = threading.Event()
         self._thread = threading.Thread(target=self._run, name="postroom-bells", daemon=True)
         self._thread.start()
 
     def heard(self) -> bool:
         """Whether there was a notice since the last call."""
-        heard = self._heard.is_set()
+        if not self._heard.is_set():
+            return False
         self._heard.clear()
-        return heard
+        return True
+
+    def may_tell(self, own: int) -> bool:
+        """Whether a notice may go out at once, by a connection (its process on the server) that is told
+        apart from those of others; then it has to."""
+        now = time.monotonic()
+        if now < self._not_before:
+            return False
+        self._not_before = now + GAP_SECONDS
+        self._sender = own
+        return True
 
     def tell(self) -> None:
         """Let the others know soon that there was a commit."""
@@ -87,20 +101,20 @@ class Bells:
                 self._wait(max(AGAIN_SECONDS, self._outage.left))
 
     def _listen(self, conn: Connection) -> None:
-        ready = self._wait(HEARTBEAT_SECONDS, conn.fileno())
-        if not ready:
+        early = self._not_before - time.monotonic() if self._to_tell else HEARTBEAT_SECONDS
+        if early > 0.0 and not self._wait(early, conn.fileno()) and not self._to_tell:
             conn.execute("SELECT 1")
         conn.pgconn.consume_input()
-        own = conn.info.backend_pid
+        own = (conn.info.backend_pid, self._sender)
         others = False
         while (notice := conn.pgconn.notifies()) is not None:
-            others |= notice.be_pid != own
+            others |= notice.be_pid not in own
         if others:
             self._ring()
-        if self._to_tell:
+        if self._to_tell and time.monotonic() >= self._not_before:
             self._to_tell = False
+            self._not_before = time.monotonic() + GAP_SECONDS
             conn.execute(NOTIFY)
-            time.sleep(GAP_SECONDS)
 
     def _wait(self, seconds: float, *more: int) -> bool:
         poll = select.poll()

@@ -8,11 +8,9 @@ between all the same, nothing of the batch stays and it is applied anew.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from random import Random
 from typing import TypeVar
 
@@ -26,22 +24,37 @@ from ..port import CommitWatch, TurnMarks
 from ..process import is_gone_here
 from ..rules import accounting
 from ..rules.engine import Engine
-from ..rules.inboxes import Registry
 from ..rules.statements import Raced, Statements
 from ..rules.tx import Tx
 from ..shown import shown_url
+from .admission import denied
 from .bells import LOOK_SECONDS, NOTIFY, Bells
 from .clock import NOW, ServerClock, ServerTime
+from .foreseeing import can_foresee, foresee
+from .heads import Heads
+from .locks import locks_of
 from .marks import Marks
-from .opening import check_server, connect, keep_driver_quiet, listen, lock_of, migrate, settle_in
+from .migrating import migrate
+from .opening import check_server, connect, keep_driver_quiet, listen, settle_for_now
 from .outage import Outage
 from .readers import Readers
-from .statements import Connection, PostgresStatements
+from .statements import PostgresStatements
 from .urls import Place, read_url
+from .wire import Wire
 
 T = TypeVar("T")
 
-RACES = (Raced, pg.SerializationFailure, pg.DeadlockDetected, pg.UniqueViolation, pg.LockNotAvailable)
+NOT_ALL = pg.DivisionByZero
+"""How a statement fails that was to change each of its rows and has not."""
+
+RACES = (
+    Raced,
+    NOT_ALL,
+    pg.SerializationFailure,
+    pg.DeadlockDetected,
+    pg.UniqueViolation,
+    pg.LockNotAvailable,
+)
 """What another transaction at the same moment may cause, and a second try not."""
 
 TRIES = 20
@@ -52,11 +65,9 @@ ALONE = frozenset((r.Register, r.Control, r.OpenSession, r.Requeue))
 SILENT = frozenset((r.RenewSession, r.Claim, r.Tick, r.Sweep, r.Extend))
 """Operations of which nobody else need hear, unless they made mail ready."""
 
-SHARED_LOCK, ALONE_LOCK = "SELECT pg_advisory_xact_lock_shared($1)", "SELECT pg_advisory_xact_lock($1)"
-
 HEAD = "SELECT epoch, registry, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM store"
-UNSYNCED = "SET LOCAL synchronous_commit TO off"
-"""A notice is nothing that must survive: it need not wait for the disk."""
+BEGIN, COMMIT = "BEGIN ISOLATION LEVEL READ COMMITTED", "COMMIT"
+SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
 class PostgresStore(Engine):
@@ -69,7 +80,6 @@ class PostgresStore(Engine):
         super().__init__(shown_url(url), clock, rng, is_gone_here)
         self.place = place
         self._server_time = clock
-        self._lock = lock_of(place.schema)
         self._pid = os.getpid()
         self._marks = Marks(place)
         self._outage = Outage(rng)
@@ -77,13 +87,17 @@ class PostgresStore(Engine):
         self._bells: Bells | None = None
         self._look_at = 0.0
         self._telling = False
-        self._write: Connection | None = None
+        self._write: Wire | None = None
+        self._heads = Heads()
+        self._batch: Sequence[r.Operation] = ()
+        self._answers: list[r.Answer] = []
         keep_driver_quiet()
         try:
-            conn = self._connected()
-            check_server(conn)
-            self._hear(conn)
-            migrate(conn, place, create=create, wall=clock.now().wall)
+            wire = self._connected()
+            check_server(wire.conn)
+            self._hear(wire)
+            self.place = migrate(wire.conn, place, create=create, wall=clock.now().wall)
+            self._locks = locks_of(self.place)
         except psycopg.Error as error:
             self.close()
             raise unavailable(error) from error
@@ -102,94 +116,122 @@ class PostgresStore(Engine):
 
     def apply(self, batch: Sequence[r.Operation]) -> list[r.Answer]:
         """Apply a batch; anew if another transaction got in between."""
+        self._batch = batch
+        self._answers = self._applied(careful=not can_foresee(batch))
+        return self._answers
+
+    def _applied(self, *, careful: bool) -> list[r.Answer]:
+        batch = self._batch
         alone = any(type(op) in ALONE for op in batch)
         self._telling = any(type(op) not in SILENT for op in batch)
         cut = False
         for _ in range(TRIES):
             try:
-                self._tx = self._enter(batch, alone=alone)
+                self._tx = self._enter(batch, alone=alone, careful=careful)
                 return self._apply(self._tx, batch)
             except RACES:
+                careful = True
                 self.rollback()
             except psycopg.Error as error:
-                if isinstance(error, pg.ReadOnlySqlTransaction) and self._write is not None:
-                    self._write.close()  # it is a standby now: another may be the one that takes changes
+                self._left_standby(error)
                 if cut or self._write is None or not self._write.closed:
                     raise unavailable(error) from error
                 cut = True  # nothing of it stays, and a new connection may be had at once
                 self.rollback()
         raise StoreBusy("the store is busy", "others change the same at each try", "try again")
 
-    def _enter(self, batch: Sequence[r.Operation], *, alone: bool) -> Tx:
+    def _left_standby(self, error: psycopg.Error) -> bool:
+        """Leave a server that takes no changes any more: it is a standby, and another may not be."""
+        if not isinstance(error, pg.ReadOnlySqlTransaction) or self._write is None:
+            return False
+        self._write.close()
+        return True
+
+    def _enter(self, batch: Sequence[r.Operation], *, alone: bool, careful: bool) -> Tx:
         """Begin, and learn what this transaction goes by, in one round trip but after the lock is had."""
-        conn = self._connected()
-        db = PostgresStatements(conn)
-        with conn.pipeline():
-            conn.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-            if not self.place.prepared:
-                settle_in(conn, self.place, local=True)
-            conn.execute(ALONE_LOCK if alone else SHARED_LOCK, (self._lock,))
-            found = conn.execute(HEAD)
-            _foresee(db, batch)
-        row = found.fetchone()
+        wire = self._connected()
+        db = PostgresStatements(
+            wire, self._locks.queries, self._heads, careful=careful, now=self.clock.now().boot
+        )
+        wire.begin(BEGIN)
+        if not self.place.prepared:
+            settle_for_now(wire, self.place)
+        self._locks.begin(wire, self._rng, alone=alone)
+        foresee(db, batch, self._registry)
+        found = wire.ask(HEAD)  # after what may have to wait for others: the time is that at which it is had
+        row = found.row()
         assert row is not None
         epoch, registry, now = row
         self._server_time.heard(now)
         return Tx(db, (epoch, registry, 0), self._registry, self.clock.now(), self._rng, self.policy)
 
-    def _hear(self, conn: Connection) -> None:
-        row = conn.execute(NOW).fetchone()
+    def _hear(self, wire: Wire) -> None:
+        row = wire.ask(NOW).row()
         assert row is not None
         self._server_time.heard(row[0])
 
     def commit(self) -> None:
-        tx = self._tx
+        """Commit what was applied. If it now turns out that another transaction got in between, it is
+        applied anew first; the answers are those of what was committed."""
+        if not self._commit():
+            self.rollback()
+            self._answers[:] = self._applied(careful=True)
+            if not self._commit():
+                raise StoreBusy("the store is busy", "others change the same at each try", "try again")
+
+    def _commit(self) -> bool:
+        tx, wire = self._tx, self._write
         assert tx is not None, "commit needs an applied batch"
-        conn = self._write
-        assert conn is not None, "what was applied has a connection"
+        assert wire is not None, "what was applied has a connection"
         assert isinstance(tx.db, PostgresStatements)
         try:
-            with conn.pipeline():
-                tx.db.finish()
-                done = conn.execute("COMMIT")
+            tx.db.finish()
         except psycopg.Error as error:
-            if conn.info.transaction_status is psycopg.pq.TransactionStatus.INERROR:
-                raise unavailable(error) from error  # what was to go before the commit failed
-            raise _unknown(error) from error
-        if done.statusmessage != "COMMIT":
+            raise unavailable(error) from error
+        done = wire.ask(COMMIT)
+        tell = self._telling or bool(tx.rung)
+        if tell and self._may_tell(wire):
+            wire.ask(NOTIFY)  # a transaction of its own, for which no disk is waited for
+            tell = False
+        try:
+            wire.end()
+        except psycopg.Error as error:
+            if wire.is_in_error():  # what was to go before the commit failed
+                if isinstance(error, RACES) or self._left_standby(error):
+                    return False
+                raise unavailable(error) from error
+            if not done.has_come(b"COMMIT"):
+                raise _unknown(error) from error
+        if not done.has_come(b"COMMIT"):
             raise _unknown("the server undid it")
         self._tx = None
         self._rung |= tx.rung
         self._marks.forget_read()
-        if self._telling or tx.rung:
-            self._tell()
+        if tell and self._bells is not None:
+            self._bells.tell()
+        return True
 
     def rollback(self) -> None:
         self._tx = None
         self._registry.forget()
         self._marks.keep_read()
-        conn = self._write
-        if conn is None or os.getpid() != self._pid:
-            return
-        try:
-            if not conn.closed and conn.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-                conn.execute("ROLLBACK")
-        except psycopg.Error:
-            conn.close()  # what was open there ends with it; the next transaction connects anew
+        if self._write is not None and os.getpid() == self._pid:
+            self._write.rollback()
 
     def reopen(self) -> None:
         """Connect anew, and see that the server answers. If it does not, the next transaction tries again."""
         self.rollback()
         self._let_go()
 
-    def _connected(self) -> Connection:
+    def _connected(self) -> Wire:
         self._check_process()
         if self._write is None or self._write.closed:
             self._write = self._connect()
         return self._write
 
-    def _connect(self) -> Connection:
-        return self._outage.ended_by(lambda: connect(self.place))
+    def _connect(self) -> Wire:
+        conn = self._outage.ended_by(lambda: connect(self.place))
+        return Wire(conn, prepared=self.place.prepared)
 
     def _check_process(self) -> None:
         if os.getpid() != self._pid:
@@ -212,9 +254,6 @@ class PostgresStore(Engine):
             self._let_go()
             self._readers.close()
 
-    def _new_registry(self) -> Registry:
-        return Registry(many=1)  # each statement is a round trip
-
     # Hearing of others
 
     def changed_elsewhere(self) -> bool:
@@ -235,18 +274,11 @@ class PostgresStore(Engine):
             self._bells = Bells(lambda: listen(self.place), outage)
         return self._bells.ear()
 
-    def _tell(self) -> None:
-        """Ring the others' bells. A program that does not listen itself does it here and now."""
-        if self._bells is not None:
-            self._bells.tell()
-        elif self.place.notices == self.place.conninfo:
-            with suppress(psycopg.Error):  # nothing depends on it, and the commit has been answered
-                conn = self._connected()
-                with conn.pipeline():
-                    conn.execute("BEGIN")
-                    conn.execute(UNSYNCED)
-                    conn.execute(NOTIFY)
-                    conn.execute("COMMIT")
+    def _may_tell(self, wire: Wire) -> bool:
+        """Whether the others may be told right behind the commit, on the same connection."""
+        if self.place.notices != self.place.conninfo:
+            return False
+        return self._bells is None or self._bells.may_tell(wire.conn.info.backend_pid)
 
     def on_commit(self, ring: Callable[[], None]) -> Callable[[], None] | None:
         return None
@@ -263,33 +295,33 @@ class PostgresStore(Engine):
         return unavailable(error) if isinstance(error, psycopg.Error) else None
 
     def _look(self, read: Callable[[Statements, Instant], T]) -> T:
-        def in_snapshot(db: Statements) -> T:
-            assert isinstance(db, PostgresStatements)
-            db.conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            try:
-                if not self.place.prepared:
-                    settle_in(db.conn, self.place, local=True)
-                self._hear(db.conn)
-                return read(db, self.clock.now())
-            finally:
-                if not db.conn.closed:
-                    db.conn.execute("COMMIT")  # after a rollback the driver would prepare everything anew
+        def in_snapshot(wire: Wire) -> T:
+            wire.begin(SNAPSHOT)
+            if not self.place.prepared:
+                settle_for_now(wire, self.place)
+            self._hear(wire)
+            found = read(PostgresStatements(wire), self.clock.now())
+            wire.ask(COMMIT)
+            wire.end()
+            return found
 
         return self._ask(in_snapshot)
 
     def _glance(self, read: Callable[[Statements], T]) -> T:
-        def in_schema(db: Statements) -> T:
-            assert isinstance(db, PostgresStatements)
-            with db.conn.transaction():
-                settle_in(db.conn, self.place, local=True)
-                return read(db)
+        def in_schema(wire: Wire) -> T:
+            wire.begin(BEGIN)
+            settle_for_now(wire, self.place)
+            found = read(PostgresStatements(wire))
+            wire.ask(COMMIT)
+            wire.end()
+            return found
 
-        return self._ask(read if self.place.prepared else in_schema)
+        return self._ask((lambda wire: read(PostgresStatements(wire))) if self.place.prepared else in_schema)
 
-    def _ask(self, read: Callable[[Statements], T]) -> T:
+    def _ask(self, read: Callable[[Wire], T]) -> T:
         self._check_process()
         try:
-            return self._readers.ask(lambda conn: read(PostgresStatements(conn)))
+            return self._readers.ask(read)
         except psycopg.Error as error:
             raise unavailable(error) from error
 
@@ -303,28 +335,6 @@ class PostgresStore(Engine):
             "its backups are the server's",
             "use pg_dump, or: postroom copy --from URL --to sqlite:///FILE",
         )
-
-
-def _foresee(db: PostgresStatements, batch: Sequence[r.Operation]) -> None:
-    """Ask at once what the rules will ask of such a batch, as they will ask it.
-
-    Only where nothing that the batch does before they ask could change the answer.
-    """
-    sends = [op for op in batch if type(op) is r.Send]
-    settles = [op for op in batch if type(op) is r.Settle]
-    if not all(op.verdict is r.Verdict.ACK and not op.outputs for op in settles):
-        return
-    if not all(type(op) is r.Claim for op in batch if type(op) not in (r.Send, r.Settle)):
-        return
-    if len(settles) > 1:
-        db.foresee("leases_to_ack", json.dumps([op.seq for op in settles if op.seq]))
-    for session in {send.hand_to for send in sends if send.hand_to}:
-        db.foresee("session_get", session)
-    if sends:
-        db.foresee("inboxes_by_address", json.dumps(sorted({send.message.recipient for send in sends})))
-        db.foresee("next_seq", len(sends))
-    elif not settles:
-        db.foresee("due_first")
 
 
 def open_postgres(
@@ -343,7 +353,9 @@ def unavailable(error: Exception) -> StoreUnavailable:
     why = one_line(error)
     if isinstance(error, (pg.DiskFull, pg.OutOfMemory)):
         return StoreFull("the server has no room", why, "free space on it")
-    if isinstance(error, (pg.InsufficientPrivilege, pg.InvalidSchemaName, pg.UndefinedTable)):
+    if isinstance(error, pg.InsufficientPrivilege):
+        return denied(error)
+    if isinstance(error, (pg.InvalidSchemaName, pg.UndefinedTable)):
         return StoreUnavailable("the store cannot be used", why, "look at the schema and its grants")
     return StoreUnavailable("the store does not answer", why, "look at the server and the URL")
 

@@ -1,20 +1,19 @@
-"""Connecting to a server safely, and bringing its schema up to date."""
+"""Connecting to a server safely."""
 
 from __future__ import annotations
 
 import logging
-from pathlib import Path
-from typing import LiteralString, cast
-from zlib import crc32
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from ..errors import StoreUnavailable
-from .statements import Connection, prepare
+from .admission import check_direct
+from .dumpers import prepare
+from .patience import Connection
 from .urls import Place
+from .wire import Wire
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 CONNECT_SECONDS = 10
 OLDEST_SERVER = 130000
 SETTINGS = {
@@ -29,24 +28,13 @@ SETTINGS = {
 minute, and one that takes no changes, as a standby, is none: of several hosts the next is tried.
 """
 
-
-MAKE_SCHEMA = """
-DO $$
-BEGIN
-    IF to_regnamespace(quote_ident(current_setting('postroom.schema'))) IS NULL THEN
-        EXECUTE format('CREATE SCHEMA %I', current_setting('postroom.schema'));
-    END IF;
-END
-$$
+SETTLE = """
+SELECT set_config('search_path', $1::text, $2::boolean),
+       set_config('synchronous_commit', 'on', $2),
+       set_config('default_transaction_isolation', 'read committed', $2),
+       set_config('idle_in_transaction_session_timeout', '20s', $2),
+       set_config('timezone', 'UTC', $2)
 """
-"""A schema that is there need not be this role's to make."""
-
-
-def migrations() -> list[tuple[int, LiteralString]]:
-    """Every migration with its number, in order."""
-    found = sorted(MIGRATIONS.glob("*.sql"))
-    texts = [(int(path.name[:4]), path.read_text()) for path in found]
-    return cast("list[tuple[int, LiteralString]]", texts)  # type: ignore[redundant-cast]  # str to mypy
 
 
 def user_name(schema: str) -> str:
@@ -73,18 +61,22 @@ def keep_driver_quiet() -> None:
 
 
 def connect(place: Place) -> Connection:
-    """A connection that commits each statement unless a transaction was begun. Raises ``psycopg.Error``."""
+    """A connection that commits each statement unless a transaction was begun.
+
+    Raises ``psycopg.Error``, and ``StoreUnavailable`` behind a pooler of which the URL says nothing.
+    """
     conn = Connection.connect(
         place.conninfo,
         autocommit=True,
         cursor_factory=psycopg.RawCursor,
-        prepare_threshold=2 if place.prepared else None,
+        prepare_threshold=None,  # the wire does, and the driver would drop what it has prepared
         application_name=user_name(place.schema),
         **_settings(place.conninfo),  # type: ignore[arg-type]  # as above
     )
     try:
         prepare(conn)
         if place.prepared:
+            check_direct(conn)
             settle_in(conn, place, local=False)
     except BaseException:
         conn.close()
@@ -103,20 +95,12 @@ def settle_in(conn: Connection, place: Place, *, local: bool) -> None:
     ``local`` is for the present transaction only: behind a pooler the next one may be on another
     connection, and another's next one on this.
     """
-    settings = (
-        ("search_path", place.schema),
-        ("synchronous_commit", "on"),
-        ("default_transaction_isolation", "read committed"),
-        ("idle_in_transaction_session_timeout", "20s"),
-        ("timezone", "UTC"),
-    )
-    for name, value in settings:
-        conn.execute("SELECT set_config($1, $2, $3)", (name, value, local))
+    conn.execute(SETTLE, (place.schema, local))
 
 
-def lock_of(schema: str) -> int:
-    """The number of the advisory lock under which a store's inboxes change."""
-    return crc32(f"postroom {schema}".encode())
+def settle_for_now(wire: Wire, place: Place) -> None:
+    """The same for the transaction that a wire has begun, together with what is asked next."""
+    wire.ask(SETTLE, (place.schema, True))
 
 
 def check_server(conn: Connection) -> None:
@@ -127,45 +111,3 @@ def check_server(conn: Connection) -> None:
             "before 13 it lacks what postroom needs",
             "update it",
         )
-
-
-def migrate(conn: Connection, place: Place, *, create: bool, wall: int) -> None:
-    """Bring the schema up to date, one process at a time. Raises ``StoreUnavailable``."""
-    conn.patience = None  # to build an index may take long
-    with conn.transaction():
-        if not place.prepared:
-            settle_in(conn, place, local=True)
-        conn.execute("SELECT pg_advisory_xact_lock($1)", (lock_of(place.schema),))
-        there = conn.execute("SELECT to_regclass($1) IS NOT NULL", (f"{place.schema}.store",)).fetchone()
-        version = 0
-        if there is not None and there[0]:
-            (version,) = conn.execute("SELECT version FROM store").fetchone() or (0,)
-        elif not create:
-            raise StoreUnavailable(
-                f"no store in schema {place.schema}",
-                "it does not exist on this server",
-                "create it with: postroom pair TASK --manager M --worker W",
-            )
-        newest = migrations()[-1][0]
-        if version > newest:
-            raise StoreUnavailable(
-                f"the store has schema version {version}",
-                f"this postroom knows versions up to {newest}",
-                "update postroom",
-            )
-        _apply(conn, place, version, wall)
-    conn.patience = type(conn).patience
-
-
-def _apply(conn: Connection, place: Place, version: int, wall: int) -> None:
-    for number, text in migrations():
-        if number <= version:
-            continue
-        if number == 1:
-            conn.execute("SELECT set_config('postroom.schema', $1, true)", (place.schema,))
-            conn.execute(MAKE_SCHEMA)
-        psycopg.ClientCursor(conn).execute(text)  # several statements go without parameters only
-        if number == 1:
-            minutes = (wall // 1_000_000 - 1_577_836_800) // 60
-            conn.execute("INSERT INTO store VALUES (1, 1, $1, 1, $2)", (max(1, minutes), wall))
-        conn.execute("UPDATE store SET version = $1", (number,))

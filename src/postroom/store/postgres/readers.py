@@ -17,6 +17,7 @@ import psycopg
 from ..errors import StoreUnavailable
 from .outage import Outage
 from .patience import Connection, Silent
+from .wire import Wire
 
 T = TypeVar("T")
 
@@ -27,15 +28,15 @@ LOOP_SECONDS = 1.0
 class Readers:
     """The idle ones, and how to get another. ``connect`` raises ``psycopg.Error``, ``StoreUnavailable``."""
 
-    def __init__(self, connect: Callable[[], Connection], outage: Outage) -> None:
+    def __init__(self, connect: Callable[[], Wire], outage: Outage) -> None:
         self._connect = connect
         self._outage = outage
-        self._idle: list[Connection] = []
+        self._idle: list[Wire] = []
         self._lock = Lock()
         self._coming: Event | None = None
         self._closed = False
 
-    def ask(self, read: Callable[[Connection], T]) -> T:
+    def ask(self, read: Callable[[Wire], T]) -> T:
         """Have a question answered. Raises ``psycopg.Error``, ``StoreUnavailable``."""
         hurried = on_a_loop()
         while True:
@@ -44,10 +45,10 @@ class Readers:
                     self._have_one_come()
                 raise self._outage.refusal()
             idle = self._taken()
-            conn = idle or (self._awaited() if hurried else self._connect())
-            conn.patience = LOOP_SECONDS if hurried else Connection.patience
+            wire = idle or (self._awaited() if hurried else self._connect())
+            wire.conn.patience = LOOP_SECONDS if hurried else Connection.patience
             try:
-                found = read(conn)
+                found = read(wire)
             except Silent as silence:
                 self.drop()  # the others have gone the same way
                 self._outage.failed(str(silence))
@@ -55,12 +56,12 @@ class Readers:
             except psycopg.Error:
                 if idle is not None and idle.closed:
                     continue  # it was cut while it lay idle
-                conn.close()  # nobody knows in what state it is
+                wire.close()  # nobody knows in what state it is
                 raise
             except BaseException:
-                conn.close()
+                wire.close()
                 raise
-            self._idle.append(conn)
+            self._idle.append(wire)
             if self._closed:
                 self.drop()
             return found
@@ -75,12 +76,12 @@ class Readers:
         while (conn := self._taken()) is not None:
             conn.close()
 
-    def _taken(self) -> Connection | None:
+    def _taken(self) -> Wire | None:
         with suppress(IndexError):
             return self._idle.pop()
         return None
 
-    def _awaited(self) -> Connection:
+    def _awaited(self) -> Wire:
         """A connection that another thread makes, if that does not take it long."""
         came = self._have_one_come().wait(LOOP_SECONDS)
         conn = self._taken()

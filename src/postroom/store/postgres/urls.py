@@ -20,12 +20,18 @@ class Place(NamedTuple):
     """Where a store is: what the driver is told, and the schema.
 
     ``notices`` is where doorbells are rung: the same server, reached directly. None where there are none.
+    A ``portable`` store uses only what databases that speak like PostgreSQL have too.
     """
 
     conninfo: str
     schema: str
     prepared: bool
     notices: str | None
+    portable: bool = False
+
+    def made_portable(self) -> Place:
+        """The same as a portable store, which rings no doorbells."""
+        return self._replace(notices=None, portable=True)
 
     def name(self) -> str:
         """The same for everybody here who uses this store, however it gets its password."""
@@ -35,10 +41,11 @@ class Place(NamedTuple):
 
 
 def read_url(url: str) -> Place:
-    """Take a URL apart. ``schema``, ``pooled``, ``notify`` and ``notify_url`` are postroom's.
+    """Take a URL apart. ``schema``, ``pooled``, ``notify``, ``notify_url`` and ``portable`` are postroom's.
 
     All else is the driver's. ``pooled=yes`` says that there is a pooler in transaction mode in between:
     then nothing is prepared, and doorbells are rung only at ``notify_url``. ``notify=off`` rings none.
+    ``portable=yes`` says of which kind a new store is made; one that is there stays what it is.
     A password ``***`` is none: a URL that was shown works where ``PGPASSWORD`` or ``~/.pgpass`` says it.
     Raises ``BadInput``, which never has a password in it.
     """
@@ -51,6 +58,7 @@ def read_url(url: str) -> Place:
         )
     pooled = _choice(said, "pooled", ("no", "yes")) == "yes"
     silent = _choice(said, "notify", ("on", "off")) == "off"
+    portable = _choice(said, "portable", ("no", "yes")) == "yes"
     notices = said.pop("notify_url", None)
     conninfo = _conninfo(url, found, said)
     if notices is not None:
@@ -58,7 +66,8 @@ def read_url(url: str) -> Place:
         notices = _conninfo(notices, others, dict(parse_qsl(others["query"] or "", keep_blank_values=True)))
     elif not pooled:
         notices = conninfo
-    return Place(conninfo, schema, not pooled, None if silent else notices)
+    place = Place(conninfo, schema, not pooled, None if silent else notices)
+    return place.made_portable() if portable else place
 
 
 def _parts(url: str) -> re.Match[str]:

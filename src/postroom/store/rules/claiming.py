@@ -16,6 +16,8 @@ from .rowsums import damaged, message_sum
 from .tx import SESSION_LEASE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .tx import Tx
 
 DAMAGED = "its content does not have the sum it was written with"
@@ -57,7 +59,7 @@ def claim(tx: Tx, op: Claim, gone: Gone) -> Claimed | PostroomError:
 
 def _repeat(tx: Tx, op: Claim, inbox: Inbox) -> list[Delivery]:
     """What an earlier claim with the same key still holds."""
-    rows = _sound(tx, op, inbox, "claim_repeat", op.key, tx.boot)
+    rows = _sound(tx, op, inbox, lambda: tx.rows("claim_repeat", inbox.id, op.key, tx.boot))
     deliveries = [_delivery(op, inbox, row[:19], row[2]) for row in rows]
     for delivery, row in zip(deliveries, rows, strict=True):
         delivery.lease_us = None if row[19] == SESSION_LEASE else row[19] - tx.boot
@@ -75,21 +77,21 @@ def _choose(tx: Tx, op: Claim, inbox: Inbox, limit: int, *, company: bool) -> tu
         if tx.row("ordered_blocked", inbox.id)[0]:
             return [], False
         limit = 1
-    rows = _sound(tx, op, inbox, "claim_select", tx.boot, limit)
+    rows = _sound(tx, op, inbox, lambda: tx.db.ready(inbox.id, tx.boot, limit, strict=inbox.ordered))
     if not any(row[15] for row in rows):
         return rows, False
     if rows[0][15] and op.alone_ok and not company:
         return rows[:1], False
     if inbox.ordered:
         return [], True
-    return _sound(tx, op, inbox, "claim_company", tx.boot, limit), True
+    return _sound(tx, op, inbox, lambda: tx.rows("claim_company", inbox.id, tx.boot, limit)), True
 
 
-def _sound(tx: Tx, op: Claim, inbox: Inbox, query: str, *args: Any) -> list[Any]:
-    """The rows of a query of this inbox's mail, after any that are damaged have become dead letters."""
+def _sound(tx: Tx, op: Claim, inbox: Inbox, read: Callable[[], list[Any]]) -> list[Any]:
+    """Rows of this inbox's mail, after any that are damaged have become dead letters."""
     while True:
         with suppress(UnicodeDecodeError):  # a text that is none any more is damage like any other
-            rows = tx.rows(query, inbox.id, *args)
+            rows = read()
             if all(_fits(inbox, row) for row in rows):
                 return rows
         _bury_damaged(tx, op, inbox)
@@ -137,8 +139,9 @@ def _beyond_burying(inbox: str, why: str) -> StoreUnavailable:
 
 def _take(tx: Tx, op: Claim, seqs: list[int]) -> None:
     rank = SESSION_LEASE if op.session else tx.boot + op.lease_us
-    taken = tx.run_many("claim_take", [(rank, op.session, tx.wall, op.key, seq) for seq in seqs])
-    if taken != len(seqs):  # they were chosen in this very transaction
+    if not tx.run_all(
+        "claim_take", [(rank, op.session, tx.wall, op.key, seq) for seq in seqs]
+    ):  # they were chosen in this very transaction
         raise _beyond_burying(" and ".join(op.inboxes), DISAGREE)
 
 

@@ -104,6 +104,10 @@ class Registry:
             for row in self._db.rows("inboxes_by_address", wanted):
                 self._keep(Inbox(row))
 
+    def known(self, address: str) -> Inbox | None:
+        """The row if this handle has seen it, which may have been under an older version."""
+        return self._by_address.get(address)
+
     def cached(self, id: int) -> Inbox | None:
         """The row if this handle has seen it under the present version."""
         return self._by_id.get(id)

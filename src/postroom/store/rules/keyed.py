@@ -67,7 +67,7 @@ class Writes:
             for key, write in self._last.items()
             if write.value is not None
         ]
-        if puts and self._tx.run_many("record_write", puts) != len(puts):
+        if puts and not self._tx.run_all("record_write", puts):
             raise Raced("a record was made meanwhile")
         gone = [key for key, write in self._last.items() if write.value is None]
         if gone:

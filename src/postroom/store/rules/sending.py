@@ -126,6 +126,8 @@ def check(tx: Tx, send: Send) -> PostroomError | None:
 
 def known_as(tx: Tx, row: Row) -> Accepted | Conflict | None:
     """The answer for a message whose id was seen before; None if it is new."""
+    if row.message.id in tx.unseen:
+        return None
     same = tx.row("message_same", row.message.id)
     if same is not None:
         return Accepted(row.message.id, "duplicate") if _is_same(row, same) else _other_content()
@@ -221,12 +223,10 @@ def _insert(tx: Tx, rows: list[Row]) -> dict[int, Accepted | Conflict]:
     if any(row.message.dedup_key is not None for row in rows):
         expire(tx, AT_ONCE)  # what has expired takes no key any more
     known = _spent(tx, rows)
-    inserted = tx.run_many(
-        "message_insert",
-        [_columns(tx, row) for n, row in enumerate(rows) if n not in known],
-    )
+    tx.unseen = frozenset()
+    whole = tx.run_all("message_insert", [_columns(tx, row) for n, row in enumerate(rows) if n not in known])
     doubles = {rows[n].seq: answer for n, answer in known.items()}
-    if inserted != len(rows) - len(known):
+    if not whole:
         wanted = json.dumps([row.seq for n, row in enumerate(rows) if n not in known])
         missing = {seq for (seq,) in tx.rows("message_missing", wanted, rows[0].seq, rows[-1].seq)}
         doubles |= {row.seq: _double(tx, row) for row in rows if row.seq in missing}

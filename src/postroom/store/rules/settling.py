@@ -50,6 +50,9 @@ def settle(tx: Tx, ops: Sequence[Settle]) -> list[Settled | PostroomError]:
     leases = _leases(tx, ops)
     writes = keyed.Writes(tx)
     writes.fetch(write for op in ops for write in op.writes)
+    outputs = [output.message for op in ops for output in op.outputs]
+    tx.registry.fetch(output.recipient for output in outputs)
+    tx.unseen = tx.db.unseen([output.id for output in outputs])
     terms: dict[Term, bool] = {}
     answers: list[Settled | PostroomError] = []
     standing: list[tuple[Settle, Lease, Settled]] = []
@@ -171,7 +174,7 @@ def _apply(tx: Tx, standing: list[tuple[Settle, Lease, Settled]]) -> None:
                 owners.append((answer, len(op.outputs)))
         else:
             answer.state = _other_verdict(tx, op, lease)
-    if acks and tx.run_many("ack", acks) != len(acks):
+    if acks and not tx.run_all("ack", acks):
         raise Raced("a lease was taken back meanwhile")
     if outputs:
         _send(tx, outputs, owners)

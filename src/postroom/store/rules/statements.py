@@ -40,12 +40,39 @@ class Statements(Protocol):
         """The same change for each tuple of arguments; the number of rows changed in all."""
         ...
 
+    def run_all(self, name: str, arguments: Sequence[Sequence[Any]]) -> bool:
+        """The same; whether each of them has changed its row.
+
+        An engine for which it takes long to find out may say yes, and have the transaction fail and all of
+        it done anew if it was not so.
+        """
+        ...
+
     def run_last(self, name: str, arguments: Iterable[Sequence[Any]]) -> None:
         """The same where nothing else of the transaction depends on it: it may wait for the commit."""
         ...
 
+    def ready(self, inbox: int, boot: int, limit: int, *, strict: bool) -> list[Any]:
+        """Mail that may be claimed, in its order, as ``claim_select`` answers it.
+
+        Unless ``strict``, what has come to lie before the rest may be left for a moment where it would cost
+        too much to find.
+        """
+        ...
+
+    def due(self) -> tuple[int, int, int, int]:
+        """When the first message is due, lease ends, message expires, session ends.
+
+        Of leases, perhaps only of those that have ended by now.
+        """
+        ...
+
     def seqs(self, n: int) -> Sequence[int]:
         """New sequence numbers, each larger than the one before."""
+        ...
+
+    def unseen(self, ids: Sequence[bytes]) -> frozenset[bytes]:
+        """Those messages' ids of which nothing is remembered, where all can be asked for at once."""
         ...
 
     def moment(self) -> object:

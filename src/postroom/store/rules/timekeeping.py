@@ -33,12 +33,12 @@ def refresh(tx: Tx, inbox: Inbox, gone: Gone) -> None:
     if not tx.refreshed:
         tx.refreshed = True
         heed_clock(tx)
-        tx.first_due, tx.first_lapse, expiry, end = tx.row("due_first")
+        tx.first_due, tx.first_lapse, expiry, end = tx.db.due()
         if expiry <= tx.boot or end <= tx.boot:
             expire(tx, AT_ONCE)
             for (session,) in tx.rows("sessions_lapsed", tx.boot):
                 sessions.lapse(tx, session, gone)
-            tx.first_due, tx.first_lapse, *_ = tx.row("due_first")
+            tx.first_due, tx.first_lapse, *_ = tx.db.due()
     if tx.first_due <= tx.boot:
         _promote(tx, tx.rows("due_in_inbox", inbox.id, tx.boot, AT_ONCE))
     if tx.first_lapse <= tx.boot:

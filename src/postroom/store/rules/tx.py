@@ -46,9 +46,11 @@ class Tx:
         "row",
         "rows",
         "run",
+        "run_all",
         "run_many",
         "rung",
         "tally",
+        "unseen",
         "wall",
         "wall_offset",
     )
@@ -64,7 +66,8 @@ class Tx:
     ) -> None:
         """``head`` is what the store's one row says: its epoch, its registry version, its wall offset."""
         self.db = db
-        self.row, self.rows, self.run, self.run_many = db.row, db.rows, db.run, db.run_many
+        self.row, self.rows, self.run = db.row, db.rows, db.run
+        self.run_many, self.run_all = db.run_many, db.run_all
         self.registry = registry
         self.wall, self.boot = now
         self.rng = rng
@@ -74,6 +77,7 @@ class Tx:
         self.rung: set[str] = set()
         self.bounced: list[tuple[int, str]] = []
         self.refreshed = False
+        self.unseen: frozenset[bytes] = frozenset()
         self.first_due = self.first_lapse = 0
         self.epoch, version, self.wall_offset = head
         registry.start(db, version)

@@ -15,6 +15,7 @@ from .db import Db
 from .queries import QUERIES
 
 APPLICATION_ID = 0x706F7374  # "post"
+UNFINISHED_ID = 0x706F7363  # "posc": a copy to which not all has been written, and no store yet
 OLDEST_SQLITE = (3, 51, 3)
 NETWORK_FS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "fuse.sshfs", "afs", "ceph"}
@@ -143,6 +144,12 @@ def migrate(conn: Db, clock: Clock) -> None:
             raise
 
 
+def build(conn: Db, clock: Clock) -> None:
+    """Make all tables of a store in an empty file. The transaction is the caller's."""
+    for version, _, _ in migrations():
+        _apply(conn, version, clock)
+
+
 def _is_current(conn: Db) -> bool:
     found = (conn.pragma("application_id"), conn.pragma("user_version"))
     return found == (APPLICATION_ID, SCHEMA_VERSION)
@@ -150,6 +157,8 @@ def _is_current(conn: Db) -> bool:
 
 def _check_schema(conn: Db, version: int) -> None:
     """Refuse another program's file, one of a newer postroom, and one that is not what it says."""
+    if conn.pragma("application_id") == UNFINISHED_ID:
+        raise unfinished()
     there, foreign = _tables(conn), conn.pragma("application_id") != APPLICATION_ID
     fitting = fitting_version(there)
     if foreign and there and not fitting:
@@ -175,6 +184,13 @@ def _check_schema(conn: Db, version: int) -> None:
             f"its tables are not those of schema version {version}",
             "run: postroom repair",
         )
+
+
+def unfinished() -> StoreUnavailable:
+    """What is said of a file whose application id is ``UNFINISHED_ID``."""
+    return StoreUnavailable(
+        "the copy in this file is not finished", "it was cut off, or goes on", "finish it with: postroom copy"
+    )
 
 
 def fitting_version(there: Tables) -> int | None:

@@ -43,14 +43,28 @@ class SqliteStatements:
         self.conn.executemany(QUERIES[name], arguments)
         return self.conn.total_changes() - before
 
+    def run_all(self, name: str, arguments: Sequence[Sequence[Any]]) -> bool:
+        return self.run_many(name, arguments) == len(arguments)
+
     def run_last(self, name: str, arguments: Iterable[Sequence[Any]]) -> None:
         self.conn.executemany(QUERIES[name], arguments)
+
+    def ready(self, inbox: int, boot: int, limit: int, *, strict: bool) -> list[Any]:
+        return self.rows("claim_select", inbox, boot, limit)
+
+    def due(self) -> tuple[int, int, int, int]:
+        found: tuple[int, int, int, int] = self.row("due_first")
+        return found
 
     def seqs(self, n: int) -> range:
         """Nobody else writes meanwhile, so what follows the last row is free."""
         first: int = self._next_seq or self.row("next_seq")[0]
         self._next_seq = first + n
         return range(first, self._next_seq)
+
+    def unseen(self, ids: Sequence[bytes]) -> frozenset[bytes]:
+        """None: to ask for each is as quick."""
+        return frozenset()
 
     def moment(self) -> object:
         return self.conn.pragma("data_version")

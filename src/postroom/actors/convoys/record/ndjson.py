@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import trio
 
 from ....mailbox.doorbell import Bell
+from ....store.looking import look
 from ....store.port import Store
 from . import facts
 from .files import open_own, sync_folder, write_whole
@@ -150,10 +152,11 @@ async def follow(store: Store, run: str, path: Path, bell: Bell) -> None:
 
     ``bell`` is for this one alone. Cancelled, the file ends with a whole batch, and ``settle`` adds the rest.
     """
-    journal = Journal(store, run, path)
+    journal = await look(store, partial(Journal, store, run, path), whole=True)
     try:
         while True:
-            for batch in journal.batches():
+            batches = journal.batches()
+            while (batch := await look(store, partial(next, batches, None))) is not None:
                 await trio.to_thread.run_sync(journal.append, batch)
             with trio.move_on_after(LOOK_SECONDS):
                 await bell.wait()

@@ -47,7 +47,7 @@ class Checker(Actor):
         if order.life < self._life:
             return None
         with self._halts.scope(order.task, order.attempt):
-            job = self._jobs.checking(order)
+            job = await self._jobs.checking(order)
             notes = await _of_task(job, order.result)
             checked = Checked(order.task, order.attempt, leaving_notes(notes, job.allowed))
         return checked

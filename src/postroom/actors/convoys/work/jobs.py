@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from attrs import field, frozen
 
@@ -45,21 +45,21 @@ class Jobs:
     it: that was added meanwhile, and is on record before anybody is asked to do it.
     """
 
-    def __init__(self, run: str, logs: str, read: Callable[[], Convoy]) -> None:
+    def __init__(self, run: str, logs: str, read: Callable[[], Awaitable[Convoy]]) -> None:
         self._run = run
         self._logs = logs
         self._read = read
         self._convoy: Convoy | None = None
         self._tasks: dict[str, Task] = {}
 
-    def performing(self, order: Perform) -> Job:
+    async def performing(self, order: Perform) -> Job:
         """The attempt that a worker is to make."""
-        convoy, task = self._known(order.task)
+        convoy, task = await self._known(order.task)
         return performing(self._run, self._logs, convoy, task, order)
 
-    def checking(self, order: Check) -> Job:
+    async def checking(self, order: Check) -> Job:
         """The attempt that a checker is to look at."""
-        convoy, task = self._known(order.task)
+        convoy, task = await self._known(order.task)
         hooks = hooks_of(convoy, task, HookPoint.POST_TASK)
         return Job(
             self._run,
@@ -74,9 +74,9 @@ class Jobs:
             allowed=convoy.allowed,
         )
 
-    def _known(self, task: str) -> tuple[Convoy, Task]:
+    async def _known(self, task: str) -> tuple[Convoy, Task]:
         if self._convoy is None or task not in self._tasks:
-            self._convoy = self._read()
+            self._convoy = await self._read()
             self._tasks = {task.id: task for task in self._convoy.tasks}
         return self._convoy, self._tasks[task]
 

@@ -36,7 +36,7 @@ class Worker(Actor):
         """Make the attempt. Cancelled, a command is ended and the message goes back to the inbox."""
         if order.life < self._life:
             return None
-        job, started = self._jobs.performing(order), trio.current_time()
+        job, started = await self._jobs.performing(order), trio.current_time()
         result: Result | None = None
         with self._halts.scope(order.task, order.attempt, job.task.timeout) as scope:
             result = await _made(job, self._calls, again=order.life > 1 or self.message.attempt > 1)

@@ -1,4 +1,12 @@
--- The first schema. Everything is in a schema of its own, which is the search path while this runs.
+-- The first schema. Everything is in a schema of its own, which is the search path while this runs. What follows
+-- `-- on: KIND` is for stores of that kind only; `both` ends it. Of a portable store, each statement may find that
+-- it has been carried out: making it may have been cut short.
+
+-- on: portable
+-- What is locked in place of the key of a claim.
+CREATE TABLE key_gate (one text PRIMARY KEY);
+INSERT INTO key_gate SELECT lpad(to_hex(n), 2, '0') FROM generate_series(0, 255) AS n ON CONFLICT DO NOTHING;
+-- on: both
 
 -- One row: what is true of the store as a whole.
 CREATE TABLE store (
@@ -12,8 +20,8 @@ CREATE TABLE store (
 -- An inbox exists once registered (life 1) and stays known by name before (0) and after (2).
 CREATE TABLE inbox (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    address  text COLLATE "C" NOT NULL UNIQUE,
-    role     text COLLATE "C" NOT NULL,
+    address  text NOT NULL UNIQUE,
+    role     text NOT NULL,
     life     smallint NOT NULL CONSTRAINT life_known CHECK (life IN (0, 1, 2)),
     member   smallint NOT NULL DEFAULT 1,
     paused   smallint NOT NULL DEFAULT 0,
@@ -28,7 +36,7 @@ CREATE INDEX inbox_role ON inbox (role, life);
 -- Correlation ids whose mail is held back in one inbox.
 CREATE TABLE paused_key (
     inbox bigint NOT NULL REFERENCES inbox (id),
-    key   text COLLATE "C" NOT NULL,
+    key   text NOT NULL,
     PRIMARY KEY (inbox, key)
 );
 
@@ -45,7 +53,7 @@ CREATE TABLE tally (
     overflowed bigint NOT NULL,
     lost       bigint NOT NULL,
     retried    bigint NOT NULL
-) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
+);
 CREATE INDEX tally_inbox ON tally (inbox);
 CREATE TABLE total (
     inbox      bigint PRIMARY KEY,
@@ -58,7 +66,7 @@ CREATE TABLE total (
     overflowed bigint NOT NULL,
     lost       bigint NOT NULL,
     retried    bigint NOT NULL
-) WITH (fillfactor = 70);
+);
 -- Final messages whose rows are no longer kept.
 CREATE TABLE dropped (
     inbox bigint NOT NULL REFERENCES inbox (id),
@@ -70,7 +78,7 @@ CREATE TABLE dropped (
 -- state: 0 ready, 1 leased, 2 delayed, 3 held, 4 done, 5 dead, 6 expired, 7 bounced, 8 cancelled
 -- rank:  ready 3 - priority; delayed the time it is due; leased the time its lease ends
 --        (2^62 where the lease hangs on the session)
--- What is live is in a small table of its own; a message that becomes final moves to the other.
+-- On PostgreSQL, what is live is in a small table of its own; a message that becomes final moves to the other.
 CREATE TABLE message (
     seq            bigint NOT NULL,
     id             bytea NOT NULL CONSTRAINT id_is_uuid CHECK (length(id) = 16),
@@ -92,10 +100,10 @@ CREATE TABLE message (
     strikes        bigint NOT NULL DEFAULT 0,
     verdict        text,
     absolute       bigint NOT NULL DEFAULT 0,          -- 1: due_at, 2: expires_at given as wall time
-    correlation_id text COLLATE "C",
+    correlation_id text,
     causation_id   text,
     reply_to       text,
-    dedup_key      text COLLATE "C",
+    dedup_key      text,
     headers        bytea,
     due_at         bigint,
     expires_at     bigint,
@@ -108,7 +116,9 @@ CREATE TABLE message (
     CONSTRAINT final_has_time CHECK ((state >= 4) = (final_at IS NOT NULL)),
     CONSTRAINT dead_has_reason CHECK (state <> 5 OR reason IS NOT NULL),
     CONSTRAINT attempts_within CHECK (attempts BETWEEN 0 AND max_attempts)
+-- on: postgresql
 ) PARTITION BY LIST (state);
+ALTER TABLE message ALTER correlation_id TYPE text COLLATE "C", ALTER dedup_key TYPE text COLLATE "C";
 CREATE TABLE message_live PARTITION OF message FOR VALUES IN (0, 1, 2, 3) WITH (
     fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000,
     autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.05
@@ -123,6 +133,17 @@ CREATE INDEX message_held_by ON message_live (session) WHERE state = 1;
 CREATE INDEX message_expiring ON message_live (expires_boot) WHERE expires_boot IS NOT NULL;
 CREATE UNIQUE INDEX message_dedup ON message_live (inbox, dedup_key) WHERE dedup_key IS NOT NULL;
 CREATE INDEX message_dead ON message_final (inbox, seq) WHERE state = 5;
+-- on: portable
+);
+CREATE UNIQUE INDEX message_by_seq ON message (seq ASC);
+CREATE INDEX message_queue ON message (state, inbox, rank, seq) WHERE state < 4;
+CREATE INDEX message_delayed ON message (rank ASC) WHERE state = 2;
+CREATE INDEX message_lapsing ON message (rank ASC) WHERE state = 1 AND rank < 4611686018427387904;
+CREATE INDEX message_held_by ON message (session) WHERE state = 1;
+CREATE INDEX message_expiring ON message (expires_boot ASC) WHERE expires_boot IS NOT NULL AND state < 4;
+CREATE UNIQUE INDEX message_dedup ON message (inbox, dedup_key) WHERE dedup_key IS NOT NULL AND state < 4;
+CREATE INDEX message_dead ON message (inbox, seq) WHERE state = 5;
+-- on: both
 CREATE SEQUENCE message_seq;
 
 -- Every id that is remembered, whatever has become of its message: it decides whether a send is a repeat.
@@ -133,7 +154,7 @@ CREATE TABLE message_id (
     digest bytea,
     at     bigint
 );
-CREATE INDEX message_id_spent ON message_id (at) WHERE seq IS NULL;
+CREATE INDEX message_id_spent ON message_id (at ASC) WHERE seq IS NULL;
 
 -- What happened to a message beyond send, claim and ack, which its own columns tell.
 CREATE TABLE event (
@@ -158,22 +179,33 @@ CREATE TABLE session (
     process text NOT NULL,
     expires bigint NOT NULL,
     live    smallint NOT NULL
-) WITH (fillfactor = 70);
+);
 CREATE INDEX session_live ON session (id) WHERE live = 1;
 
 -- The one living instance of a name. `term` only grows, also when nobody holds it (session 0).
 CREATE TABLE activation (
-    name    text COLLATE "C" PRIMARY KEY,
+    name    text PRIMARY KEY,
     session bigint NOT NULL,
     term    bigint NOT NULL
 );
 
 CREATE TABLE record (
-    owner   text COLLATE "C" NOT NULL,
-    kind    text COLLATE "C" NOT NULL,
-    key     text COLLATE "C" NOT NULL,
+    owner   text NOT NULL,
+    kind    text NOT NULL,
+    key     text NOT NULL,
     version bigint NOT NULL CHECK (version > 0),
     value   bytea NOT NULL,
     sum     bigint,
     PRIMARY KEY (owner, kind, key)
-) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
+);
+
+-- on: postgresql
+-- Text is in the order of its bytes, and what changes often has room for it and is vacuumed soon.
+ALTER TABLE inbox ALTER address TYPE text COLLATE "C", ALTER role TYPE text COLLATE "C";
+ALTER TABLE paused_key ALTER key TYPE text COLLATE "C";
+ALTER TABLE activation ALTER name TYPE text COLLATE "C";
+ALTER TABLE record ALTER owner TYPE text COLLATE "C", ALTER kind TYPE text COLLATE "C", ALTER key TYPE text COLLATE "C";
+ALTER TABLE tally SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
+ALTER TABLE total SET (fillfactor = 70);
+ALTER TABLE session SET (fillfactor = 70);
+ALTER TABLE record SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);

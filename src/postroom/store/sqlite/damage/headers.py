@@ -52,6 +52,8 @@ def _mend_names(image: Image, result: Header) -> None:
     if not fitting:
         return
     page = bytearray(image.page(1))
+    if int.from_bytes(page[APPLICATION], "big") == opening.UNFINISHED_ID:
+        raise opening.unfinished()
     if bytes(page[APPLICATION]) != OURS:
         result.found.append("its header is wrong: the application id")
         result.mended.append(result.found[-1])

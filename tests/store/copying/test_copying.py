@@ -6,12 +6,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from random import Random
 
 import psycopg
 import pytest
 from choosing import Dice
-from full_store import clock_of_now, fill, seen
+from copied import after_a_reboot, looked_at, opened
+from full_store import clock_of_now
 from port_verbs import SECOND, Engine, a_message, claim, do, refusal, register, send, settle, settlement
 from store_walk import World
 
@@ -22,54 +22,13 @@ from postroom.store.copying.carrying import Carrying
 from postroom.store.copying.copy import copy
 from postroom.store.copying.sides import Row
 from postroom.store.errors import BadInput, Conflict, LostLease, PostroomError, Refused, StoreUnavailable
-from postroom.store.postgres.engine import open_postgres
-from postroom.store.postgres.opening import lock_of
+from postroom.store.postgres.locks import locks_of
 from postroom.store.postgres.urls import read_url
 from postroom.store.process import this_process
-from postroom.store.shown import is_remote
-from postroom.store.sqlite.file import open_file
 from postroom.store.urls import store_path
 
 AGO = 1_000_000
 """Seconds since a random walk began; it takes less."""
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return clock_of_now()
-
-
-@pytest.fixture
-def source(tmp_path: Path, clock: ManualClock) -> str:
-    """A stopped store with everything in it."""
-    url = f"sqlite:///{tmp_path}/a.db"
-    with closing(opened(url, clock, create=True)) as store:
-        fill(store, this_process().rpartition(":")[0] + ":0")
-    return url
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/b.db"
-
-
-def opened(url: str, clock: ManualClock, *, create: bool = False) -> Engine:
-    if is_remote(url):
-        return open_postgres(url, create=create)
-    return open_file(store_path(url), create=create, clock=clock, rng=Random(0))
-
-
-def looked_at(url: str, clock: ManualClock) -> dict[str, object]:
-    """All that can be seen of a store, but for what a copy changes."""
-    with closing(opened(url, clock)) as store:
-        assert store.verify(deep=True).ok
-        return seen(store)
-
-
-def after_a_reboot(url: str, clock: ManualClock) -> dict[str, object]:
-    """The same of a file whose machine starts again: what a copied store must look like."""
-    clock.reboot()
-    return looked_at(url, clock)
 
 
 def test_a_copy_is_what_the_store_would_be_after_a_reboot(
@@ -189,7 +148,7 @@ def test_nobody_can_change_a_server_while_it_is_copied(
     free: list[bool] = []
 
     def look(*_: object) -> None:
-        lock = lock_of(read_url(postgres_url).schema)
+        lock = locks_of(read_url(postgres_url)).args[0]
         with psycopg.connect(read_url(postgres_url).conninfo) as conn:
             free.extend(conn.execute("SELECT pg_try_advisory_xact_lock_shared(%s)", (lock,)).fetchone() or ())
 
@@ -238,12 +197,7 @@ def test_a_missing_source_and_the_same_url_twice_are_refused(source: str, target
 # What goes wrong on the way
 
 
-@pytest.fixture(params=["file", "server"])
-def either(request: pytest.FixtureRequest, target: str) -> str:
-    return target if request.param == "file" else request.getfixturevalue("postgres_url")
-
-
-def test_a_copy_that_fails_leaves_nothing_and_can_be_done_again(
+def test_a_copy_that_fails_leaves_no_store_and_can_be_done_again(
     source: str, either: str, clock: ManualClock
 ) -> None:
     def fail(done: str, what: str, so_far: int, total: int) -> None:
