@@ -17,6 +17,7 @@ from psycopg import sql
 from .scene import ROLE, Scene
 
 DOWN_SECONDS, BARRED_SECONDS, HELD_SECONDS, DOZE_SECONDS = 8.0, 2.0, 15.0, 14.0
+STILL_SECONDS = 3.0
 ROOM_MIB = 24
 TABLESPACE = "small"
 
@@ -126,6 +127,20 @@ def forbid_tables(scene: Scene) -> None:
     scene.grant()
 
 
+class _Still:
+    """Whether no job is done any more: then workers have met it first, and the sender waits for them."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._done, self._since = -1, 0.0
+
+    def is_so(self) -> bool:
+        done, now = self._scene.done(), time.monotonic()
+        if done != self._done:
+            self._done, self._since = done, now
+        return now - self._since > STILL_SECONDS
+
+
 def fill_space(scene: Scene) -> None:
     """No room for anything new; what is refused is told, and goes on as soon as there is room."""
     refused = scene.sender.reasons["store_full"]
@@ -134,8 +149,12 @@ def fill_space(scene: Scene) -> None:
         while True:
             file.write(bytes(1 << 16))
             file.flush()
+    still = _Still(scene)
     try:
-        scene.until(lambda: scene.sender.reasons["store_full"] > refused, "the full table space is noticed")
+        scene.until(
+            lambda: scene.sender.reasons["store_full"] > refused or still.is_so(),
+            "the full table space is noticed",
+        )
         time.sleep(BARRED_SECONDS)
     finally:
         ballast.unlink()
