@@ -13,8 +13,6 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from threading import Event, Thread
-from types import TracebackType
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -23,6 +21,7 @@ from postgres_server import PostgresServer
 from .proving import FAILURES, judge
 from .scene import Scene
 from .table import Row
+from .watch import Looker
 
 NODES = ("a", "b", "c", "d")
 """Each has a worker, and one of them the ledger to which all of them report."""
@@ -34,27 +33,15 @@ AWARE_SECONDS = 60.0
 """Within which all must have noticed that the server is back: twice the longest pause between two tries."""
 
 
-class Readiness(Thread):
+class Readiness(Looker):
     """Asks ``/readyz`` again and again. ``said`` is what was answered, without what was the same again."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(name="readiness", daemon=True)
+        super().__init__("readiness")
         self._place = urlsplit(url).netloc
-        self._over = Event()
         self.said: list[int] = []
 
-    def __enter__(self) -> Readiness:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self.join()
-
     def run(self) -> None:
-        """Until the block is left."""
         while not self._over.wait(EVERY_SECONDS):
             status = self._ask()
             if self.said[-1:] != [status]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from threading import Event, Thread
 from types import TracebackType
+from typing import Self
 
 import psycopg
 from postgres_server import PostgresServer
@@ -18,20 +19,14 @@ WHERE wait_event_type = 'Lock'
 """Since when is not told by all versions; who has begun a statement has not waited for longer than that."""
 
 
-class Watch(Thread):
-    """Looks all the time, whenever the server is there. ``dead`` is the most of each table, ``waited`` the
-    longest that anybody has waited for a lock.
-    """
+class Looker(Thread):
+    """Looks at something again and again, until the block is left that it is a context of."""
 
-    def __init__(self, server: PostgresServer, schema: str) -> None:
-        super().__init__(name="watch", daemon=True)
-        self._server, self._schema = server, schema
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name, daemon=True)
         self._over = Event()
-        self.dead: dict[str, int] = {}
-        self.waited = 0.0
-        self.looks = 0
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -41,8 +36,20 @@ class Watch(Thread):
         self._over.set()
         self.join()
 
+
+class Watch(Looker):
+    """Looks all the time, whenever the server is there. ``dead`` is the most of each table, ``waited`` the
+    longest that anybody has waited for a lock.
+    """
+
+    def __init__(self, server: PostgresServer, schema: str) -> None:
+        super().__init__("watch")
+        self._server, self._schema = server, schema
+        self.dead: dict[str, int] = {}
+        self.waited = 0.0
+        self.looks = 0
+
     def run(self) -> None:
-        """Until the block is left."""
         while not self._over.wait(EVERY_SECONDS):
             try:
                 with self._server.connect() as connection:
