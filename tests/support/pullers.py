@@ -86,8 +86,8 @@ class Puller:
         self.desk.ack(mail.id, mail.fence, encode(reply))
 
     async def until(self, done: Callable[[], bool]) -> None:
-        """Wait until this is so."""
-        while not done():
+        """Wait until this is so, and something was reported."""
+        while not (self.reports and done()):
             await pause(0.1, self.clock)
 
     def row(self, id: str) -> Any:

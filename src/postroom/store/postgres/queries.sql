@@ -180,13 +180,25 @@ SELECT seq, fence, attempts FROM message WHERE state = 0 AND inbox = $1::bigint 
 
 -- ------------------------------------------------------------------ claiming
 
+-- What is found is leased at once, if that is wished and nothing of it was struck; the last column says how much.
+
 -- name: claim_select
+WITH found AS MATERIALIZED (
 SELECT seq, id, fence, sender, type, body, priority, attempts, max_attempts, created_at, ready_at,
        correlation_id, causation_id, reply_to, headers, strikes, dedup_key, expires_at, sum
 FROM message
 WHERE state = 0 AND inbox = $1::bigint AND (expires_boot IS NULL OR expires_boot > $2::bigint)
   AND (rank, seq) >= ($4::bigint, $5::bigint)
-ORDER BY rank, seq LIMIT $3::bigint FOR UPDATE SKIP LOCKED;
+ORDER BY rank, seq LIMIT $3::bigint FOR UPDATE SKIP LOCKED
+), taken AS (
+UPDATE message SET state = 1, rank = $6::bigint, attempts = attempts + 1, fence = fence + 1,
+       session = $7::bigint, claimed_at = $8::bigint, verdict = NULL, claim_key = $9::text
+WHERE state = 0 AND seq = ANY (ARRAY(
+    SELECT seq FROM found
+    WHERE $10::boolean AND NOT EXISTS (SELECT 1 FROM found AS struck WHERE struck.strikes > 0)
+)) RETURNING 1
+)
+SELECT found.*, (SELECT count(*) FROM taken) FROM found ORDER BY priority DESC, seq;
 
 -- name: claim_company
 SELECT seq, id, fence, sender, type, body, priority, attempts, max_attempts, created_at, ready_at,

@@ -10,13 +10,13 @@ from typing import Any
 
 import psycopg
 
-from ..rules.statements import named
+from ..rules.statements import Lease, Raced, named
 from .heads import FIRST, Head, Heads
 from .wire import Answer, Wire
 
 QUERIES = named(Path(__file__).parent / "queries.sql")
-PRIORITY, HIGHEST_PRIORITY = 6, 3
-"""Which column of ``claim_select`` it is; the rank of what is ready counts down from the highest."""
+PRIORITY, LEASED, HIGHEST_PRIORITY = 6, 19, 3
+"""Which columns of ``claim_select`` they are; the rank of what is ready counts down from the highest."""
 
 _moments = count()  # every look is a new one: nothing tells cheaply whether others have committed
 
@@ -98,18 +98,24 @@ class PostgresStatements:
             return self._ask(alone, (*arguments[0], *more))
         return self._ask(name, (*zip(*arguments, strict=True), *more))
 
-    def ready(self, inbox: int, boot: int, limit: int, *, strict: bool) -> list[Any]:
+    def ready(
+        self, inbox: int, boot: int, limit: int, lease: Lease, *, strict: bool
+    ) -> tuple[list[Any], bool]:
         head = FIRST if strict else self._heads.of(inbox)
-        rows = self._ready(inbox, boot, limit, head)
+        at_once = head == FIRST and not self._careful
+        rows = self._ready(inbox, boot, limit, head, (*lease, at_once))
         if head != FIRST and len(rows) < limit:
-            rows = self._ready(inbox, boot, limit, FIRST)
-        return rows
+            rows = self._ready(inbox, boot, limit, FIRST, (*lease, False))
+        leased = rows[0][LEASED] if rows else 0
+        if leased not in (0, len(rows)):
+            raise Raced("only some of what was locked could be leased")
+        return [row[:LEASED] for row in rows], leased > 0
 
-    def _ready(self, inbox: int, boot: int, limit: int, head: Head) -> list[Any]:
+    def _ready(self, inbox: int, boot: int, limit: int, head: Head, lease: tuple[Any, ...]) -> list[Any]:
         if self._heads.in_doubt(inbox):
             self._wire.fetch()
         alone, began = not self._wire.waits, monotonic()
-        rows = self.rows("claim_select", inbox, boot, limit, *head)
+        rows = self.rows("claim_select", inbox, boot, limit, *head, *lease)
         first = Head(HIGHEST_PRIORITY - rows[0][PRIORITY], rows[0][0]) if rows else None
         self._heads.found(inbox, head, first, monotonic() - began, alone=alone)
         return rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import LostLease, PostroomError, StoreUnavailable
 from ..records import Claim, Claimed, Delivery
@@ -13,6 +13,7 @@ from .inboxes import Inbox
 from .leases import Gone
 from .registry import known
 from .rowsums import damaged, message_sum
+from .statements import Lease, Raced
 from .tx import SESSION_LEASE
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def claim(tx: Tx, op: Claim, gone: Gone) -> Claimed | PostroomError:
         inboxes.append(inbox)
     if op.key is not None:
         tx.row("claim_key_lock", op.key)  # a repeat waits for what it repeats
+    lease = Lease(SESSION_LEASE if op.session else tx.boot + op.lease_us, op.session, tx.wall, op.key)
     deliveries: list[Delivery] = []
     taken: list[int] = []
     left = False
@@ -45,15 +47,16 @@ def claim(tx: Tx, op: Claim, gone: Gone) -> Claimed | PostroomError:
             deliveries += _repeat(tx, op, inbox)
         if inbox.paused or len(deliveries) >= op.limit:
             continue
-        rows, passed = _choose(tx, op, inbox, op.limit - len(deliveries), company=bool(deliveries))
-        left |= passed
+        found = _choose(tx, op, inbox, op.limit - len(deliveries), lease, company=bool(deliveries))
+        rows = found.rows
+        left |= found.passed
         if rows:
             inbox.empty = None
-            taken += [row[0] for row in rows]
+            taken += () if found.leased else [row[0] for row in rows]
             deliveries += [_delivery(op, inbox, row, row[2] + 1) for row in rows]
             if rows[0][15]:
                 break
-    _take(tx, op, taken)
+    _take(tx, op, lease, taken)
     return Claimed(deliveries, more=left and op.alone_ok)
 
 
@@ -66,25 +69,40 @@ def _repeat(tx: Tx, op: Claim, inbox: Inbox) -> list[Delivery]:
     return deliveries
 
 
-def _choose(tx: Tx, op: Claim, inbox: Inbox, limit: int, *, company: bool) -> tuple[list[Any], bool]:
-    """The rows to lease: company that may travel together, or one message that must go alone.
+class _Found(NamedTuple):
+    """Rows to lease, whether they are leased already, and whether one that must go alone was passed over."""
 
-    And whether one that must go alone was passed over.
-    """
+    rows: list[Any]
+    leased: bool = False
+    passed: bool = False
+
+
+def _choose(tx: Tx, op: Claim, inbox: Inbox, limit: int, lease: Lease, *, company: bool) -> _Found:
+    """The rows to lease: company that may travel together, or one message that must go alone."""
     if inbox.ordered:
         tx.row("inbox_lock", inbox.id)  # one claimer after the other
         tx.row("ordered_head", inbox.id)  # who is first is waited for and never passed over
         if tx.row("ordered_blocked", inbox.id)[0]:
-            return [], False
+            return _Found([])
         limit = 1
-    rows = _sound(tx, op, inbox, lambda: tx.db.ready(inbox.id, tx.boot, limit, strict=inbox.ordered))
+    leased = False
+
+    def read() -> list[Any]:
+        nonlocal leased
+        rows, leased = tx.db.ready(inbox.id, tx.boot, limit, lease, strict=inbox.ordered)
+        if leased and not all(_fits(inbox, row) for row in rows):
+            raise Raced("what is damaged must not be leased")
+        return rows
+
+    rows = _sound(tx, op, inbox, read)
     if not any(row[15] for row in rows):
-        return rows, False
+        return _Found(rows, leased)
     if rows[0][15] and op.alone_ok and not company:
-        return rows[:1], False
+        return _Found(rows[:1])
     if inbox.ordered:
-        return [], True
-    return _sound(tx, op, inbox, lambda: tx.rows("claim_company", inbox.id, tx.boot, limit)), True
+        return _Found([], passed=True)
+    others = _sound(tx, op, inbox, lambda: tx.rows("claim_company", inbox.id, tx.boot, limit))
+    return _Found(others, passed=True)
 
 
 def _sound(tx: Tx, op: Claim, inbox: Inbox, read: Callable[[], list[Any]]) -> list[Any]:
@@ -137,11 +155,9 @@ def _beyond_burying(inbox: str, why: str) -> StoreUnavailable:
     )
 
 
-def _take(tx: Tx, op: Claim, seqs: list[int]) -> None:
-    rank = SESSION_LEASE if op.session else tx.boot + op.lease_us
-    if not tx.run_all(
-        "claim_take", [(rank, op.session, tx.wall, op.key, seq) for seq in seqs]
-    ):  # they were chosen in this very transaction
+def _take(tx: Tx, op: Claim, lease: Lease, seqs: list[int]) -> None:
+    taken = tx.run_all("claim_take", [(*lease, seq) for seq in seqs])
+    if not taken:  # they were chosen in this very transaction
         raise _beyond_burying(" and ".join(op.inboxes), DISAGREE)
 
 

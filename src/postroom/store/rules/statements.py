@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
+
+
+class Lease(NamedTuple):
+    """What a claim writes into the rows that it takes."""
+
+    rank: int
+    session: int
+    claimed_at: int
+    key: str | None
 
 
 class Raced(Exception):
@@ -52,11 +61,13 @@ class Statements(Protocol):
         """The same where nothing else of the transaction depends on it: it may wait for the commit."""
         ...
 
-    def ready(self, inbox: int, boot: int, limit: int, *, strict: bool) -> list[Any]:
-        """Mail that may be claimed, in its order, as ``claim_select`` answers it.
+    def ready(
+        self, inbox: int, boot: int, limit: int, lease: Lease, *, strict: bool
+    ) -> tuple[list[Any], bool]:
+        """Mail that may be claimed, in its order, as ``claim_select`` answers it; and whether it is leased.
 
-        Unless ``strict``, what has come to lie before the rest may be left for a moment where it would cost
-        too much to find.
+        An engine may lease it with the same question, if nothing of it was struck. Unless ``strict``, what
+        has come to lie before the rest may be left for a moment where it would cost too much to find.
         """
         ...
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import apsw
 
+from ..rules.statements import Lease
 from .db import Db
 from .queries import QUERIES
 
@@ -49,8 +50,10 @@ class SqliteStatements:
     def run_last(self, name: str, arguments: Iterable[Sequence[Any]]) -> None:
         self.conn.executemany(QUERIES[name], arguments)
 
-    def ready(self, inbox: int, boot: int, limit: int, *, strict: bool) -> list[Any]:
-        return self.rows("claim_select", inbox, boot, limit)
+    def ready(
+        self, inbox: int, boot: int, limit: int, lease: Lease, *, strict: bool
+    ) -> tuple[list[Any], bool]:
+        return self.rows("claim_select", inbox, boot, limit), False
 
     def due(self) -> tuple[int, int, int, int]:
         found: tuple[int, int, int, int] = self.row("due_first")
