@@ -12,6 +12,9 @@ INSTALLED := $(VENV)/installed-$(KEY)
 INSTALLED_DEV := $(VENV)/installed-dev-$(KEY)
 
 .DEFAULT_GOAL := help
+# Tests at a time: one more than two cores have, for some of them wait. WORKERS=2 is calmer and takes a little longer.
+WORKERS ?= 3
+
 .PHONY: help demo test lint types bench proof proof-pg soak soak-kill lock clean
 
 help: ## say what there is
@@ -38,10 +41,10 @@ types: $(INSTALLED_DEV) ## mypy and pyright, both strict, over code, tests and e
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 test: lint types ## everything a newcomer needs to trust it; under 5 minutes on two cores
-	$(BIN)/pytest -q -n 3 -m "not long"
+	$(BIN)/pytest -q -n $(WORKERS) -m "not long"
 
 test-all: lint types ## every test there is, as CI runs them; 7 minutes on two cores
-	$(BIN)/pytest -q -n 3
+	$(BIN)/pytest -q -n $(WORKERS)
 
 bench: $(INSTALLED) ## measure this machine against a raw baseline; within 4 minutes
 	@$(BIN)/postroom bench
