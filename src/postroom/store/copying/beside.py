@@ -43,9 +43,7 @@ class Beside:
 
     def keep(self, mark: Mark) -> None:
         """Say what the file will be a copy of. Durable."""
-        os.ftruncate(
-            self._handle, 0
-        )  # there may be one of a copy that was killed before anything was written
+        os.ftruncate(self._handle, 0)  # there may be one of a copy that was killed before it wrote anything
         os.pwrite(self._handle, written(mark).encode(), 0)
         os.fsync(self._handle)
         rot.sync(self.path.parent)

@@ -186,14 +186,14 @@ class PostgresStore(Engine):
         assert isinstance(tx.db, PostgresStatements)
         try:
             tx.db.finish()
+            done = wire.ask(COMMIT)
         except psycopg.Error as error:
             raise unavailable(error) from error
-        done = wire.ask(COMMIT)
         tell = self._telling or bool(tx.rung)
-        if tell and self._may_tell(wire):
-            wire.ask(NOTIFY)  # a transaction of its own, for which no disk is waited for
-            tell = False
         try:
+            if tell and self._may_tell(wire):
+                wire.ask(NOTIFY)  # a transaction of its own, for which no disk is waited for
+                tell = False
             wire.end()
         except psycopg.Error as error:
             if wire.is_in_error():  # what was to go before the commit failed

@@ -2,11 +2,11 @@
 
 While somebody keeps a transaction open, the entries of all that was claimed since stay in the indexes, before
 the mail that waits and the leases that last. Each claim read them anew: after 100,000 of them, 22 ms for the
-mail and 35 ms for the leases. So after a slow look for mail,
-claims begin where that one has found mail. What comes to lie before it meanwhile (mail that was given back,
-mail of a higher priority) is found when there is too little behind, or by the next look from the beginning:
-after ten times as long as the last one took, so that such looks take a tenth of the time at most. Leases
-that have ended are looked for from where they could have ended since all were looked at, not long ago.
+mail and 35 ms for the leases. So after a slow look for mail, claims begin where that one has found mail. What
+comes to lie before it meanwhile (mail that was given back, mail of a higher priority) is found when there is
+too little behind, or by the next look from the beginning: after ten times as long as the last one took, so
+that such looks take a tenth of the time at most. Leases that have ended are looked for from where they could
+have ended since all were looked at, not long ago.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 SLOW_SECONDS = 0.02
 REST = 10
-
 
 WHOLE_SECONDS = 10.0
 """How often all leases are looked at."""
