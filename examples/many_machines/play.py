@@ -45,7 +45,8 @@ HOST = Path(__file__).with_name("host.py")
 NEW_NETWORK = 0x40000000
 """CLONE_NEWNET of the kernel: which kind of namespace to enter."""
 
-BEFORE_SECONDS = 3.0
+CUT_AFTER = 0.2
+"""The share of the jobs that is done before a host is cut off: the most of them are to come."""
 PATIENCE_SECONDS = 120.0
 MOST_AT_ONCE = 1000
 
@@ -214,9 +215,11 @@ class Play:
             nursery.start_soon(self._cut_off, processes[self.victim].pid)
             for n in range(self.args.jobs):
                 await client.send(POOL, "job", {"n": n}, sender=MANAGER)
-            with trio.fail_after(PATIENCE_SECONDS):
-                while len(self.replies) < self.args.jobs or not self._victim_was_told():
+            with trio.move_on_after(PATIENCE_SECONDS):
+                while len(self.replies) < self.args.jobs or (self.cut_at and not self._victim_was_told()):
                     await self._gather(client)
+            if not self._victim_was_told():
+                nursery.cancel_scope.cancel()
             for process in processes.values():
                 assert process.stdin is not None
                 await process.stdin.aclose()
@@ -227,6 +230,11 @@ class Play:
         events = self.events[self.victim]
         settled = sum(1 for each in events if each["event"] in ("done", "lost"))
         return bool(self.mended_at) and settled >= sum(1 for each in events if each["event"] == "taken")
+
+    def _may_cut(self) -> bool:
+        """Whether the play is well under way, and the victim has just taken work."""
+        last: str = self.events[self.victim][-1]["event"]
+        return last == "taken" and len(self.replies) >= CUT_AFTER * self.args.jobs
 
     async def _gather(self, client: Client) -> None:
         for reply in await client.poll(MANAGER, 0.2, MOST_AT_ONCE):
@@ -239,8 +247,7 @@ class Play:
 
     async def _cut_off(self, process: int) -> None:
         """Pull the cable of a host that has work in hand."""
-        await trio.sleep(BEFORE_SECONDS)
-        while self.events[self.victim][-1]["event"] != "taken":  # noqa: ASYNC110  # it is another process
+        while not self._may_cut():  # noqa: ASYNC110  # it is another process
             await trio.sleep(0.005)
         self.machines.cut(self.victim, process)
         self.cut_at = self.now()
@@ -379,6 +386,9 @@ def main() -> int:
     except NoPostgres as error:
         print(f"there is no PostgreSQL to play on: {error}", file=sys.stderr)
         return 2
+    if not play.mended_at:
+        print(f"{play.victim} was not cut off: all was done before; play with more --jobs", file=sys.stderr)
+        return 1
     if args.json:
         print(json.dumps(account(play)))
     else:
