@@ -11,7 +11,7 @@ import trio
 from gateways import served
 from handled import Log
 from offices import all_handled, at_work, send_all, told, until
-from outages import backends, everything, frozen, pulse
+from outages import everything, frozen, pulse, resting_backends_frozen
 from postgres_server import PostgresServer
 
 from postroom.store.errors import StoreUnavailable
@@ -65,8 +65,7 @@ async def test_links_that_are_dead_without_a_word_are_made_anew(
     monkeypatch.setattr(Connection, "patience", 0.5)
     jobs, log = range(1, 9), Log()
     async with at_work(postgres_url, log) as (office, watched):
-        dead = await trio.to_thread.run_sync(backends, own_postgres)
-        with frozen(*dead):
+        with resting_backends_frozen(own_postgres) as dead:
             try:
                 await send_all(office, jobs)
                 await all_handled(log, jobs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -36,14 +37,26 @@ async def pulse() -> AsyncGenerator[Pulse]:
         nursery.cancel_scope.cancel()
 
 
-def backends(server: PostgresServer) -> list[int]:
-    """The processes that serve its connections."""
+def _backends(server: PostgresServer) -> dict[int, bool]:
+    """The processes that serve its connections, and whether each has nothing to do."""
     with server.connect() as conn:
         found = conn.execute(
-            "select pid from pg_stat_activity"
+            "select pid, state = 'idle' from pg_stat_activity"
             " where backend_type = 'client backend' and pid <> pg_backend_pid()"
         )
-        return [pid for (pid,) in found]
+        return dict(found)
+
+
+@contextmanager
+def resting_backends_frozen(server: PostgresServer) -> Generator[list[int]]:
+    """All that serve connections, at a moment when none of them holds a lock that others would wait for."""
+    while True:
+        with frozen(*(processes := list(_backends(server)))):
+            now = _backends(server)
+            if all(now.get(process) for process in processes):
+                yield processes
+                return
+        time.sleep(0.01)
 
 
 @contextmanager
