@@ -35,7 +35,14 @@ from .heads import Heads
 from .locks import locks_of
 from .marks import Marks
 from .migrating import migrate
-from .opening import check_server, connect, keep_driver_quiet, listen, settle_for_now
+from .opening import (
+    check_server,
+    connect,
+    keep_driver_quiet,
+    listen,
+    plan_for_changes,
+    settle_for_now,
+)
 from .outage import Outage
 from .readers import Readers
 from .statements import PostgresStatements
@@ -88,6 +95,7 @@ class PostgresStore(Engine):
         self._look_at = 0.0
         self._telling = False
         self._write: Wire | None = None
+        self._planned: Wire | None = None
         self._heads = Heads()
         self._batch: Sequence[r.Operation] = ()
         self._answers: list[r.Answer] = []
@@ -153,9 +161,7 @@ class PostgresStore(Engine):
         db = PostgresStatements(
             wire, self._locks.queries, self._heads, careful=careful, now=self.clock.now().boot
         )
-        wire.begin(BEGIN)
-        if not self.place.prepared:
-            settle_for_now(wire, self.place)
+        self._begin(wire)
         self._locks.begin(wire, self._rng, alone=alone)
         foresee(db, batch, self._registry)
         found = wire.ask(HEAD)  # after what may have to wait for others: the time is that at which it is had
@@ -164,6 +170,18 @@ class PostgresStore(Engine):
         epoch, registry, now = row
         self._server_time.heard(now)
         return Tx(db, (epoch, registry, 0), self._registry, self.clock.now(), self._rng, self.policy)
+
+    def _begin(self, wire: Wire) -> None:
+        """Begin with the settings that changes go by; a connection of our own keeps them."""
+        planned = self.place.portable or self._planned is wire
+        if self.place.prepared and not planned:
+            plan_for_changes(wire, local=False)
+            self._planned = wire
+        wire.begin(BEGIN)
+        if not self.place.prepared:
+            settle_for_now(wire, self.place)
+            if not planned:
+                plan_for_changes(wire, local=True)
 
     def _hear(self, wire: Wire) -> None:
         row = wire.ask(NOW).row()

@@ -36,6 +36,16 @@ SELECT set_config('search_path', $1::text, $2::boolean),
        set_config('timezone', 'UTC', $2)
 """
 
+PLAN = """
+SELECT set_config('enable_seqscan', 'off', $1::boolean),
+       set_config('enable_bitmapscan', 'off', $1),
+       set_config('jit', 'off', $1)
+"""
+"""A change finds its rows by an index, also where the server believes that there are none. An index scan,
+other than a bitmap, marks the entries of rows that are gone for those after it. What is switched off counts
+as very dear, for which no statement is to be compiled.
+"""
+
 
 def user_name(schema: str) -> str:
     """The name under which a connection of a store is seen on its server."""
@@ -101,6 +111,16 @@ def settle_in(conn: Connection, place: Place, *, local: bool) -> None:
 def settle_for_now(wire: Wire, place: Place) -> None:
     """The same for the transaction that a wire has begun, together with what is asked next."""
     wire.ask(SETTLE, (place.schema, True))
+
+
+def plan_for_changes(wire: Wire, *, local: bool) -> None:
+    """Have statements planned for few rows of a large table; ``local`` as above, and then not waited for.
+
+    For good, it is a transaction of its own: one that is rolled back would take it along.
+    """
+    answer = wire.ask(PLAN, (local,))
+    if not local:
+        answer.row()
 
 
 def check_server(conn: Connection) -> None:

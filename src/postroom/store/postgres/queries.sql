@@ -1,6 +1,15 @@
 -- Named statements of the PostgreSQL engine. What is read in order to be changed is locked; what only
 -- time makes due is skipped where somebody else is at it. Texts are put in the order of their bytes here, since
 -- the columns of a portable store have no order of their own.
+--
+-- A row whose number is known is to be found by its number, whatever the planner believes. Of a table that was empty
+-- when it was last counted, as a queue often is, it takes reading all of it for as good, or any index: and then each
+-- statement reads what is left of all that was ever leased since. So a change is planned without reading tables from
+-- end to end (opening.py), and here
+--   `state + 0` is in no index. It tells no partition either, which is well: the planner of PostgreSQL 18 forgets what
+--   it is not to do where only one of them is left;
+--   `seq BETWEEN x AND x` joins rows one by one, where `seq = x` may become a merge with all there are;
+--   `ORDER BY seq + 0` sorts what was found, where `ORDER BY seq` may go through all there are.
 
 -- name: store_row
 SELECT epoch, registry, 0::bigint FROM store;
@@ -103,7 +112,8 @@ SELECT 0 WHERE false; -- the folding has taken them
 
 -- ------------------------------------------------------------------ sending
 
--- The last parameter of a statement whose rows must all change: whether it fails if they do not.
+-- The last parameter of a statement whose rows must all change: whether it fails if they do not. One that may be
+-- asked in another way then has a form of its own for it, `_or_fail`.
 
 -- name: message_insert
 WITH given AS (
@@ -129,23 +139,40 @@ SELECT seq, id, inbox, state, rank, priority, type, sender, body, created_at, re
 FROM given WHERE seq IN (SELECT seq FROM fresh)
 ON CONFLICT DO NOTHING RETURNING 1
 )
-SELECT count(*) / (count(*) = cardinality($1) OR NOT $29::boolean)::int FROM inserted;
+SELECT count(*) FROM inserted;
 
--- name: message_insert_alone
-WITH fresh AS (
-    INSERT INTO message_id (id, seq) VALUES ($2::bytea, $1::bigint) ON CONFLICT DO NOTHING RETURNING seq
-), inserted AS (
+-- Without ON CONFLICT, which looks into each unique index beforehand and confirms each row in the log.
+
+-- name: message_insert_or_fail
+WITH given AS (
+    SELECT * FROM unnest(
+    $1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[],
+    $8::text[], $9::bytea[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[],
+    $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::text[],
+    $20::text[], $21::text[], $22::text[], $23::bytea[], $24::bigint[], $25::bigint[], $26::bigint[],
+    $27::text[], $28::bigint[]
+    ) AS given (seq, id, inbox, state, rank, priority, type, sender, body, created_at, ready_at, attempts,
+    max_attempts, fence, session, claimed_at, final_at, absolute, correlation_id, causation_id,
+    reply_to, dedup_key, headers, due_at, expires_at, expires_boot, reason, sum)
+), fresh AS (
+    INSERT INTO message_id (id, seq) SELECT id, seq FROM given ORDER BY id
+)
 INSERT INTO message (seq, id, inbox, state, rank, priority, type, sender, body, created_at, ready_at, attempts,
     max_attempts, fence, session, claimed_at, final_at, absolute, correlation_id, causation_id,
     reply_to, dedup_key, headers, due_at, expires_at, expires_boot, reason, sum)
-SELECT seq, $2, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::text, $8::text, $9::bytea, $10::bigint,
+SELECT * FROM given;
+
+-- name: message_insert_or_fail_alone
+WITH fresh AS (
+    INSERT INTO message_id (id, seq) VALUES ($2::bytea, $1::bigint)
+)
+INSERT INTO message (seq, id, inbox, state, rank, priority, type, sender, body, created_at, ready_at, attempts,
+    max_attempts, fence, session, claimed_at, final_at, absolute, correlation_id, causation_id,
+    reply_to, dedup_key, headers, due_at, expires_at, expires_boot, reason, sum)
+VALUES ($1, $2, $3::bigint, $4::bigint, $5::bigint, $6::bigint, $7::text, $8::text, $9::bytea, $10::bigint,
     $11::bigint, $12::bigint, $13::bigint, $14::bigint, $15::bigint, $16::bigint, $17::bigint, $18::bigint,
     $19::text, $20::text, $21::text, $22::text, $23::bytea, $24::bigint, $25::bigint, $26::bigint, $27::text,
-    $28::bigint
-FROM fresh
-ON CONFLICT DO NOTHING RETURNING 1
-)
-SELECT count(*) / (count(*) = 1 OR NOT $29::boolean)::int FROM inserted;
+    $28::bigint);
 
 -- name: message_missing
 SELECT value::bigint FROM json_array_elements_text($1::json)
@@ -157,8 +184,8 @@ WHERE message_id.id = out.id AND message_id.seq = out.seq;
 
 -- name: message_same
 SELECT message.id, inbox.address, sender, type, body, priority, dedup_key, correlation_id, state
-FROM message_id JOIN message ON message.seq = message_id.seq JOIN inbox ON inbox.id = message.inbox
-WHERE message_id.id = $1::bytea;
+FROM message JOIN inbox ON inbox.id = message.inbox
+WHERE message.seq = (SELECT seq FROM message_id WHERE message_id.id = $1::bytea);
 
 -- name: message_by_dedup
 SELECT id FROM message WHERE inbox = $1::bigint AND dedup_key = $2::text AND dedup_key IS NOT NULL AND state < 4;
@@ -191,12 +218,12 @@ WHERE state = 0 AND inbox = $1::bigint AND (expires_boot IS NULL OR expires_boot
   AND (rank, seq) >= ($4::bigint, $5::bigint)
 ORDER BY rank, seq LIMIT $3::bigint FOR UPDATE SKIP LOCKED
 ), taken AS (
-UPDATE message SET state = 1, rank = $6::bigint, attempts = attempts + 1, fence = fence + 1,
+UPDATE message SET state = 1, rank = $6::bigint, attempts = message.attempts + 1, fence = message.fence + 1,
        session = $7::bigint, claimed_at = $8::bigint, verdict = NULL, claim_key = $9::text
-WHERE state = 0 AND seq = ANY (ARRAY(
-    SELECT seq FROM found
-    WHERE $10::boolean AND NOT EXISTS (SELECT 1 FROM found AS struck WHERE struck.strikes > 0)
-)) RETURNING 1
+FROM found
+WHERE message.seq BETWEEN found.seq AND found.seq AND state + 0 = 0
+  AND $10::boolean AND NOT EXISTS (SELECT 1 FROM found AS struck WHERE struck.strikes > 0)
+RETURNING 1
 )
 SELECT found.*, (SELECT count(*) FROM taken) FROM found ORDER BY priority DESC, seq;
 
@@ -219,7 +246,7 @@ FROM message WHERE state = 1 AND inbox = $1::bigint AND claim_key = $2::text AND
 WITH taken AS (UPDATE message SET state = 1, rank = taken.rank, attempts = attempts + 1, fence = fence + 1,
        session = taken.session, claimed_at = taken.at, verdict = NULL, claim_key = taken.key
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[]) AS taken (rank, session, at, key, seq)
-WHERE message.seq = taken.seq AND state = 0 RETURNING 1)
+WHERE message.seq BETWEEN taken.seq AND taken.seq AND state + 0 = 0 RETURNING 1)
 SELECT count(*) / (count(*) = cardinality($1) OR NOT $6::boolean)::int FROM taken;
 
 -- name: claim_legible
@@ -245,44 +272,48 @@ FROM message WHERE seq = $1::bigint FOR UPDATE;
 -- name: leases_by_seq
 SELECT message.seq, message.id, message.inbox, state, fence, attempts, max_attempts, priority, strikes, claimed_at,
        session, verdict, correlation_id, rank
-FROM message WHERE seq = ANY (ARRAY(SELECT value::bigint FROM json_array_elements_text($1::json))) ORDER BY seq FOR UPDATE;
+FROM json_array_elements_text($1::json) AS wanted
+JOIN message ON message.seq BETWEEN wanted.value::bigint AND wanted.value::bigint
+ORDER BY wanted.value::bigint FOR UPDATE OF message;
 
 -- name: leases_to_ack
 SELECT message.seq, message.id, message.inbox, state, fence, attempts, max_attempts, priority, strikes, claimed_at,
        session, verdict, correlation_id, rank
-FROM message WHERE seq = ANY (ARRAY(SELECT value::bigint FROM json_array_elements_text($1::json))) AND state < 4;
+FROM json_array_elements_text($1::json) AS wanted
+JOIN message ON message.seq BETWEEN wanted.value::bigint AND wanted.value::bigint AND state + 0 < 4;
 
 -- name: lease_by_id
 SELECT message.seq, message.id, message.inbox, state, fence, attempts, max_attempts, priority, strikes, claimed_at,
        session, verdict, correlation_id, rank
-FROM message JOIN message_id ON message_id.seq = message.seq WHERE message_id.id = $1::bytea FOR UPDATE OF message;
+FROM message WHERE seq = (SELECT seq FROM message_id WHERE message_id.id = $1::bytea) FOR UPDATE;
 
 -- name: ack
 WITH done AS (UPDATE message SET state = 4, final_at = acked.at, verdict = 'ack'
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS acked (at, seq, fence)
-WHERE message.seq = acked.seq AND state = 1 AND message.fence = acked.fence RETURNING 1)
+WHERE message.seq BETWEEN acked.seq AND acked.seq AND state + 0 = 1
+  AND message.fence = acked.fence RETURNING 1)
 SELECT count(*) / (count(*) = cardinality($1) OR NOT $4::boolean)::int FROM done;
 
 -- name: extend
-UPDATE message SET rank = $1::bigint WHERE seq = $2::bigint AND state = 1 AND fence = $3::bigint;
+UPDATE message SET rank = $1::bigint WHERE seq = $2::bigint AND state + 0 = 1 AND fence = $3::bigint;
 
 -- name: to_ready
 UPDATE message SET state = 0, rank = 3 - priority, ready_at = $1::bigint, session = NULL, attempts = $2::bigint,
        strikes = $3::bigint, verdict = coalesce($4::text, verdict), due_at = NULL, final_at = NULL, claim_key = NULL, reason = $5::text, error = $6::text
-WHERE seq = $7::bigint AND state = $8::bigint AND fence = $9::bigint;
+WHERE seq = $7::bigint AND state + 0 = $8::bigint AND fence = $9::bigint;
 
 -- name: to_delayed
 UPDATE message SET state = 2, rank = $1::bigint, due_at = $2::bigint, session = NULL, strikes = $3::bigint, verdict = $4::text,
        absolute = absolute & 2, claim_key = NULL, reason = $5::text, error = $6::text
-WHERE seq = $7::bigint AND state = $8::bigint AND fence = $9::bigint;
+WHERE seq = $7::bigint AND state + 0 = $8::bigint AND fence = $9::bigint;
 
 -- name: to_held
 UPDATE message SET state = 3, rank = 0, session = NULL, attempts = $1::bigint, strikes = $2::bigint
-WHERE seq = $3::bigint AND state = $4::bigint AND fence = $5::bigint;
+WHERE seq = $3::bigint AND state + 0 = $4::bigint AND fence = $5::bigint;
 
 -- name: to_final
 UPDATE message SET state = $1::bigint, final_at = $2::bigint, verdict = coalesce($3::text, verdict), reason = $4::text, error = coalesce($5::text, error)
-WHERE seq = $6::bigint AND state = $7::bigint AND fence = $8::bigint;
+WHERE seq = $6::bigint AND state + 0 = $7::bigint AND fence = $8::bigint;
 
 -- name: note
 INSERT INTO event (message, at, event, state, attempt, fence, since, session, reason, error)
@@ -317,7 +348,7 @@ SELECT seq FROM message WHERE state = 1 AND inbox = $1::bigint AND rank <= $2::b
 SELECT seq FROM message WHERE state = 1 AND rank < 4611686018427387904 AND rank <= $1::bigint ORDER BY rank LIMIT $2::bigint FOR UPDATE SKIP LOCKED;
 
 -- name: leased_by_session
-SELECT seq FROM message WHERE state = 1 AND session = $1::bigint ORDER BY seq FOR UPDATE;
+SELECT seq FROM message WHERE state = 1 AND session = $1::bigint ORDER BY seq + 0 FOR UPDATE;
 
 -- name: sessions_lapsed
 SELECT id FROM session WHERE live = 1 AND expires <= $1::bigint;
@@ -440,7 +471,7 @@ SELECT owner, kind, key, version, value FROM record WHERE owner = $1::text AND k
 
 -- name: live_in_inbox
 SELECT seq, state, fence, attempts FROM message
-WHERE state IN (0, 2, 3) AND inbox = $1::bigint ORDER BY seq LIMIT nullif($2::bigint, -1) FOR UPDATE;
+WHERE state IN (0, 2, 3) AND inbox = $1::bigint ORDER BY seq + 0 LIMIT nullif($2::bigint, -1) FOR UPDATE;
 
 -- name: ready_of_key
 SELECT seq, state, fence, attempts, strikes FROM message
@@ -450,11 +481,11 @@ WHERE state = 0 AND inbox = $1::bigint AND correlation_id = $2::text FOR UPDATE;
 SELECT seq, fence, attempts, strikes FROM message
 WHERE state = 3 AND inbox = $1::bigint
   AND (correlation_id IS NULL OR correlation_id NOT IN (SELECT key FROM paused_key WHERE inbox = $1))
-ORDER BY seq FOR UPDATE;
+ORDER BY seq + 0 FOR UPDATE;
 
 -- name: by_id
 SELECT message.seq, state, fence, attempts, inbox, dedup_key, correlation_id
-FROM message JOIN message_id ON message_id.seq = message.seq WHERE message_id.id = $1::bytea FOR UPDATE OF message;
+FROM message WHERE seq = (SELECT seq FROM message_id WHERE message_id.id = $1::bytea) FOR UPDATE;
 
 -- name: bounce_source
 SELECT message.id, inbox.address, sender, type, correlation_id, reply_to

@@ -28,8 +28,6 @@ NAMES = {
 
 PARAMETER = re.compile(r"\$(\d+)(?:::(\w+(?:\[\])?))?")
 NULL_BYTES = b"\xff\xff\xff\xff"
-LONGEST_NULLS = 1024
-_nulls = NULL_BYTES * LONGEST_NULLS
 
 
 def _text(value: str) -> bytes:
@@ -84,16 +82,16 @@ def _array(of: int, values: Sequence[Any]) -> bytes:
     if not count:
         return _array_head(0, 0, of, 0, 0)[:12]
     head = _array_head(1, 1, of, count, 1)
-    if values.count(None) == count:
-        return head + (_nulls[: 4 * count] if count <= LONGEST_NULLS else NULL_BYTES * count)
+    if values.count(values[0]) == count:  # as in most columns of a batch
+        return head + _sized(of, values[0]) * count
+    return head + b"".join([_sized(of, value) for value in values])
+
+
+def _sized(of: int, value: Any) -> bytes:
+    """A value in an array, after its length."""
+    if value is None:
+        return NULL_BYTES
     if of == BIGINT:
-        return head + b"".join([NULL_BYTES if value is None else _sized_bigint(8, value) for value in values])
-    dump = DUMPS[of]
-    parts = [head]
-    for value in values:
-        if value is None:
-            parts.append(NULL_BYTES)
-        else:
-            data = dump(value)
-            parts += (_size(len(data)), data)
-    return b"".join(parts)
+        return _sized_bigint(8, value)
+    data = DUMPS[of](value)
+    return _size(len(data)) + data

@@ -1,7 +1,7 @@
 """Statements on their way to the server and back: what is asked travels with what is asked next.
 
-libpq's pipeline, used as it is. Nothing is sent before an answer is wanted or the transaction ends, so
-that a transaction costs as many round trips as it has questions that depend on each other's answers.
+libpq's pipeline, used as it is. Nothing need be sent before an answer is wanted or the transaction
+ends, so that a transaction costs as many round trips as it has questions that depend on each other's answers.
 """
 
 from __future__ import annotations
@@ -142,6 +142,10 @@ class Wire:
         self._names[statement] = name
         self._coming.append(_Parsed(statement))
         return name
+
+    def push(self) -> None:
+        """Have the server begin with what was asked; it is not waited for. Raises ``psycopg.Error``."""
+        self._libpq.flush()
 
     # Waiting
 
