@@ -108,7 +108,7 @@ ON CONFLICT (inbox) DO UPDATE SET
     retried = total.retried + excluded.retried;
 
 -- name: tally_clear
-SELECT 0 WHERE false; -- the folding has taken them
+SELECT 0::bigint; -- more rows: the folding has taken them
 
 -- ------------------------------------------------------------------ sending
 

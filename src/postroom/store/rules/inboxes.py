@@ -14,7 +14,8 @@ UNREGISTERED, OPEN, ENDED = 0, 1, 2
 CACHE_LIMIT = 200_000
 MANY = 8
 FOLD_AT = 4000
-"""A handle that has written so many counts looks whether the hot ones should be folded."""
+"""A handle looks whether the hot counts should be folded when it has written so many, and when it writes its
+first: many that live for one message each write no more than one."""
 
 
 class Inbox:
@@ -63,7 +64,7 @@ class Registry:
         self._by_address: dict[str, Inbox] = {}
         self._by_id: dict[int, Inbox] = {}
         self._db: Statements | None = None
-        self._tallied = 0
+        self._tallied = FOLD_AT - 1
 
     def start(self, db: Statements, version: int) -> None:
         """Begin a transaction under this version of the registry."""

@@ -143,7 +143,12 @@ class Tx:
             row = self.registry.cached(inbox)
             if row is not None and row.depth is not None:
                 row.depth += _growth(counts)
-        if self.registry.tallied(len(self.tally)) and self.row("tally_rows")[0] >= FOLD_AT // 2:
+        if self.registry.tallied(len(self.tally)):
+            self.fold()
+
+    def fold(self) -> None:
+        """Fold the hot counts into the total ones, if they have become many."""
+        if self.row("tally_rows")[0] >= FOLD_AT // 2:
             self.run("tally_fold")
             self.run("tally_clear")
 

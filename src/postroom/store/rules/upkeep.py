@@ -87,13 +87,14 @@ def _cancel(tx: Tx, ids: tuple[bytes, ...], verb: str, *states: State) -> Change
 
 
 def sweep(tx: Tx, op: Sweep, after: int) -> tuple[Changed, int]:
-    """Forget what is past its retention.
+    """Forget what is past its retention, and fold the counts of handles too short-lived to do so.
 
     Looks at ``limit`` rows after sequence number ``after``; answers where to go on (0: from the
     start). Rows are met in the order they were sent, so no index on the final time is paid for by
     every message. The newest row is always kept, since its number must not be given out again.
     """
     heed_clock(tx)
+    tx.fold()
     wall = least_wall(tx)
     tx.run("session_forget", tx.boot - op.rows_us)
     forgotten = tx.run("spent_forget", wall - op.ids_us, op.limit)
