@@ -387,7 +387,7 @@ def main() -> int:
         print(f"there is no PostgreSQL to play on: {error}", file=sys.stderr)
         return 2
     if not play.mended_at:
-        print(f"{play.victim} was not cut off: all was done before; play with more --jobs", file=sys.stderr)
+        print(f"{play.victim} was not cut off: too few jobs; play with more --jobs", file=sys.stderr)
         return 1
     if args.json:
         print(json.dumps(account(play)))

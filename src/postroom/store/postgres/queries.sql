@@ -144,23 +144,19 @@ SELECT count(*) FROM inserted;
 -- Without ON CONFLICT, which looks into each unique index beforehand and confirms each row in the log.
 
 -- name: message_insert_or_fail
-WITH given AS (
-    SELECT * FROM unnest(
-    $1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[],
-    $8::text[], $9::bytea[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[],
-    $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::text[],
-    $20::text[], $21::text[], $22::text[], $23::bytea[], $24::bigint[], $25::bigint[], $26::bigint[],
-    $27::text[], $28::bigint[]
-    ) AS given (seq, id, inbox, state, rank, priority, type, sender, body, created_at, ready_at, attempts,
-    max_attempts, fence, session, claimed_at, final_at, absolute, correlation_id, causation_id,
-    reply_to, dedup_key, headers, due_at, expires_at, expires_boot, reason, sum)
-), fresh AS (
-    INSERT INTO message_id (id, seq) SELECT id, seq FROM given ORDER BY id
+WITH fresh AS (
+    INSERT INTO message_id (id, seq)
+    SELECT id, seq FROM unnest($2::bytea[], $1::bigint[]) AS given (id, seq) ORDER BY id
 )
 INSERT INTO message (seq, id, inbox, state, rank, priority, type, sender, body, created_at, ready_at, attempts,
     max_attempts, fence, session, claimed_at, final_at, absolute, correlation_id, causation_id,
     reply_to, dedup_key, headers, due_at, expires_at, expires_boot, reason, sum)
-SELECT * FROM given;
+SELECT * FROM unnest(
+    $1, $2, $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::bytea[],
+    $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[],
+    $17::bigint[], $18::bigint[], $19::text[], $20::text[], $21::text[], $22::text[], $23::bytea[],
+    $24::bigint[], $25::bigint[], $26::bigint[], $27::text[], $28::bigint[]
+);
 
 -- name: message_insert_or_fail_alone
 WITH fresh AS (

@@ -81,10 +81,10 @@ class PostgresStatements:
 
     def run_all(self, name: str, arguments: Sequence[Sequence[Any]]) -> bool:
         sure = f"{name}_or_fail"
-        if sure not in self._queries:
-            asked = self._ask_many(name, arguments, not self._careful)
-        else:
+        if sure in self._queries:
             asked = self._ask_many(name if self._careful else sure, arguments)
+        else:
+            asked = self._ask_many(name, arguments, not self._careful)
         return asked is None or not self._careful or asked.changed() == len(arguments)
 
     def run_last(self, name: str, arguments: Iterable[Sequence[Any]]) -> None:
